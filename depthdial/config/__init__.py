@@ -1,0 +1,1 @@
+"""The experiment's configuration: one typed, strict schema, a module per top-level key."""

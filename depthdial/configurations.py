@@ -1,0 +1,65 @@
+"""Configurations: the masks of one trained network that were chosen for deployment."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from depthdial.errors import ArtefactError
+from depthdial.files import read_json, write_json
+
+
+class Configuration(BaseModel):
+    """One chosen mask. Accuracies are fractions; intervals are 95 % Wilson intervals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    mask: str
+    macs: int
+    on_front: bool
+    validation_accuracy: float
+    validation_low: float
+    validation_high: float
+
+
+class ConfigurationSet(BaseModel):
+    """The configurations of one network; the first, ``c00``, keeps every block."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    network: str
+    seed: int
+    scaling: Literal["none", "survival", "inverse"]
+    recalibrated: bool
+    configurations: tuple[Configuration, ...]
+
+    def named(self, name: str) -> Configuration:
+        """The configuration of that name. Raises ArtefactError if there is none."""
+        for configuration in self.configurations:
+            if configuration.name == name:
+                return configuration
+        names = ", ".join(c.name for c in self.configurations)
+        raise ArtefactError(f"no configuration {name}; there are {names}")
+
+
+def slot_names(count: int) -> list[str]:
+    """The names of ``count`` configurations: c00, c01, ..."""
+    return [f"c{index:02d}" for index in range(count)]
+
+
+def write_configurations(path: str | os.PathLike[str], chosen: ConfigurationSet) -> None:
+    """Write as JSON, whole or not at all."""
+    write_json(path, chosen.model_dump(mode="json"))
+
+
+def read_configurations(path: str | os.PathLike[str]) -> ConfigurationSet:
+    """Read and check. Raises ArtefactError that names the file."""
+    try:
+        return ConfigurationSet.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ArtefactError(f"{path}: not a set of configurations: {error}") from None
