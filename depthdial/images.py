@@ -48,7 +48,9 @@ class ImagesInfo:
         return (images.astype(np.float32) / np.float32(255) - mean) / deviation
 
 
-def save_images(path: str | os.PathLike[str], name: str, classes: list[str], splits: dict[SplitName, Split]) -> None:
+def save_images(
+    path: str | os.PathLike[str], name: str, classes: list[str], splits: dict[SplitName, Split]
+) -> None:
     """Write the three splits; mean and deviation are taken from the training split alone."""
     train = splits["train"].images.astype(np.float64) / 255
     info = {

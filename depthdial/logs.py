@@ -1,0 +1,40 @@
+"""Logging for workflow scripts: one file per job, the same lines on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from types import TracebackType
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
+    """Send log records, and the text of an error that ends the job, to ``path`` and to standard error.
+
+    An error that depthdial raised on purpose ends as one sentence on the terminal; its traceback is in
+    the file alone.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    terminal = logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=level, format=FORMAT, handlers=[file, terminal], force=True)
+    logging.captureWarnings(True)
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logger = logging.getLogger("depthdial")
+        record = logger.makeRecord(
+            logger.name,
+            logging.ERROR,
+            "",
+            0,
+            "%s",
+            (error,),
+            (kind, error, trace),  # type: ignore[arg-type]
+        )
+        file.handle(record)
+        record.exc_info, record.exc_text = None, None
+        terminal.handle(record)
+
+    sys.excepthook = report

@@ -1,0 +1,101 @@
+"""What a result was made by: digests of the code that a stage uses, versions, commit."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from depthdial import __version__
+
+ROOT = Path(__file__).resolve().parent
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the sources of modules or packages (``depthdial.train``) and of all of depthdial that they import.
+
+    Snakemake does not see that an imported module changed. A rule that has this digest among its params
+    runs again when, and only when, code that it uses has changed. Nothing is imported: the sources are
+    read. Comments and docstrings do not count.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_closure(modules)):
+        digest.update(_normalised(path).encode())
+    return digest.hexdigest()[:16]
+
+
+def _closure(modules: tuple[str, ...]) -> set[Path]:
+    """The source files of ``modules`` and, transitively, of the depthdial modules that they import."""
+    found: set[Path] = set()
+    waiting = [path for module in modules for path in _sources(module, package=True)]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_imports(path))
+    return found
+
+
+def _sources(module: str, package: bool) -> list[Path]:
+    """The files of a module; with ``package``, all files of a package, else its ``__init__`` alone."""
+    base = ROOT.joinpath(*module.split(".")[1:])
+    if base.is_dir():
+        return sorted(base.rglob("*.py")) if package and base != ROOT else [base / "__init__.py"]
+    if base.with_suffix(".py").is_file():
+        return [base.with_suffix(".py")]
+    raise ValueError(f"code_digest: there is no module {module}")
+
+
+@cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    """The depthdial files that a file imports, wherever in it the import stands."""
+    found: list[Path] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith("depthdial.") and _is_module(name):
+                found.extend(_sources(name, package=False))
+    return tuple(found)
+
+
+def _is_module(name: str) -> bool:
+    base = ROOT.joinpath(*name.split(".")[1:])
+    return base.is_dir() or base.with_suffix(".py").is_file()
+
+
+@cache
+def _normalised(path: Path) -> str:
+    """A source as its syntax tree says it, without docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return f"{path.relative_to(ROOT)}\n{ast.dump(tree)}"
+
+
+def git_commit() -> str:
+    """The commit of the checkout, with ``-dirty`` if it was changed; ``unknown`` outside one."""
+    try:
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions of depthdial and of the named distributions."""
+    found = {"depthdial": __version__}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
