@@ -1,0 +1,1 @@
+"""One network, many depths: export, compile, check, bundle and run with IREE."""

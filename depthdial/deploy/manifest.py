@@ -1,0 +1,191 @@
+"""What a bundle holds, and how its configurations are run by IREE's tools. Needs neither torch nor IREE."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from depthdial.errors import ArtefactError
+from depthdial.files import read_json, sha256_file, write_json
+
+NAME = "manifest.json"
+FUNCTION = "main"
+WEIGHTS_SCOPE = "weights"
+NORMALISATION_SCOPE = "batchnorm"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Accuracy(_Record):
+    """Right answers as a fraction of ``n`` images, with its 95 % Wilson interval."""
+
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class BundledConfiguration(_Record):
+    """One configuration. Files are relative to the bundle; expected outputs pair with the gate's inputs."""
+
+    name: str
+    mask: str
+    macs: int
+    on_front: bool
+    validation_accuracy: float
+    test: Accuracy | None = None
+    module: str
+    batchnorm: str
+    expected: tuple[str, ...]
+
+
+class Gate(_Record):
+    """Fixed inputs and how far a target may be from PyTorch.
+
+    Elementwise: ``|difference| <= absolute + relative * |expected|``.
+    """
+
+    inputs: tuple[str, ...]
+    absolute: float
+    relative: float
+
+
+class Input(_Record):
+    """What the network reads: float32 (1, C, H, W), pixels in [0, 1] normalised by channel."""
+
+    shape: tuple[int, int, int, int]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    classes: tuple[str, ...]
+
+
+class CompiledFor(_Record):
+    """The target as it was when the modules were compiled, and what compiled them."""
+
+    name: str
+    backend: str
+    triple: str
+    cpu: str
+    features: tuple[str, ...]
+    flags: tuple[str, ...]
+    compiler: str
+    """Version of iree-base-compiler; the runtime must be of the same."""
+
+
+class Manifest(_Record):
+    """``manifest.json`` of a bundle."""
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    network: str
+    seed: int
+    architecture: dict[str, int]
+    scaling: Literal["none", "survival", "inverse"]
+    recalibrated: bool
+    target: CompiledFor
+    input: Input
+    weights: str
+    gate: Gate
+    configurations: tuple[BundledConfiguration, ...]
+    files: dict[str, str]
+    """SHA-256 of every other file of the bundle, by its path."""
+
+    def named(self, name: str) -> BundledConfiguration:
+        """The configuration of that name. Raises ArtefactError if there is none."""
+        for configuration in self.configurations:
+            if configuration.name == name:
+                return configuration
+        names = ", ".join(c.name for c in self.configurations)
+        raise ArtefactError(f"the bundle has no configuration {name}; there are {names}")
+
+
+def write_manifest(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
+    """Write ``manifest.json`` into the folder of a bundle."""
+    write_json(Path(bundle) / NAME, manifest.model_dump(mode="json"))
+
+
+def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manifest:
+    """The manifest of a bundle, whose files are checked against it unless ``verify`` is false.
+
+    Raises ArtefactError that names the file: not a manifest, missing, foreign or changed since it was linked.
+    """
+    path = Path(bundle) / NAME
+    try:
+        manifest = Manifest.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ArtefactError(f"{path}: not the manifest of a bundle: {error}") from None
+    if verify:
+        verify_files(bundle, manifest)
+    return manifest
+
+
+def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
+    """Compare every file of a bundle with its SHA-256. Raises ArtefactError that names all that differ."""
+    root = Path(bundle)
+    problems = []
+    for name, expected in manifest.files.items():
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            problems.append(f"{name}: leads out of the bundle")
+        elif not (root / name).is_file():
+            problems.append(f"{root / name}: missing")
+        elif (found := sha256_file(root / name)) != expected:
+            problems.append(f"{root / name}: sha256 is {found[:12]}..., the manifest says {expected[:12]}...")
+    named = {manifest.weights, *manifest.gate.inputs}
+    for configuration in manifest.configurations:
+        named |= {configuration.module, configuration.batchnorm, *configuration.expected}
+    problems += [
+        f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))
+    ]
+    if problems:
+        listed = "\n  ".join(problems)
+        raise ArtefactError(
+            f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}"
+        )
+
+
+def device_arguments(threads: int, cpus: tuple[int, ...] = ()) -> list[str]:
+    """How IREE's tools run on ``threads`` cores, on those of ``cpus`` if given (one per thread).
+
+    One thread is the caller's own: no worker, no wake-up.
+    """
+    if threads == 1:
+        return ["--device=local-sync"]
+    where = (
+        f"--task_topology_cpu_ids={','.join(map(str, cpus))}"
+        if cpus
+        else f"--task_topology_group_count={threads}"
+    )
+    return ["--device=local-task", where]
+
+
+def module_arguments(manifest: Manifest, configuration: str, gate_input: int = 0) -> list[str]:
+    """Arguments by which iree-benchmark-module and iree-run-module call one configuration on a fixed input.
+
+    Paths are relative to the folder of the bundle, which must be the working directory. Together with
+    ``device_arguments`` they are complete.
+    """
+    chosen = manifest.named(configuration)
+    return [
+        f"--module={chosen.module}",
+        f"--parameters={WEIGHTS_SCOPE}={manifest.weights}",
+        f"--parameters={NORMALISATION_SCOPE}={chosen.batchnorm}",
+        f"--function={FUNCTION}",
+        f"--input=@{manifest.gate.inputs[gate_input]}",
+    ]
+
+
+def gate_arguments(manifest: Manifest, configuration: str, gate_input: int = 0) -> list[str]:
+    """Arguments by which iree-run-module compares one configuration with PyTorch and fails if they differ."""
+    gate = manifest.gate
+    return [
+        *module_arguments(manifest, configuration, gate_input),
+        f"--expected_output=@{manifest.named(configuration).expected[gate_input]}",
+        f"--expected_f32_threshold={gate.absolute!r}",
+        f"--expected_rtol={gate.relative!r}",
+    ]

@@ -1,0 +1,127 @@
+"""The manifest of a bundle: what it refuses and the arguments that it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from depthdial.deploy.manifest import (
+    BundledConfiguration,
+    CompiledFor,
+    Gate,
+    Input,
+    Manifest,
+    device_arguments,
+    gate_arguments,
+    module_arguments,
+    read_manifest,
+    write_manifest,
+)
+from depthdial.errors import ArtefactError
+from depthdial.files import sha256_file, write_text
+
+FILES = ("weights.irpa", "modules/c00.vmfb", "batchnorm/c00.irpa", "gate/input0.npy", "gate/c00.0.npy")
+
+
+def manifest_of(files: dict[str, str]) -> Manifest:
+    configuration = BundledConfiguration(
+        name="c00",
+        mask="111",
+        macs=1000,
+        on_front=True,
+        validation_accuracy=0.9,
+        module="modules/c00.vmfb",
+        batchnorm="batchnorm/c00.irpa",
+        expected=("gate/c00.0.npy",),
+    )
+    return Manifest(
+        dataset="digits",
+        network="resnet8",
+        seed=0,
+        architecture={"depth": 8, "width": 4, "in_channels": 1, "image_size": 8, "classes": 10},
+        scaling="none",
+        recalibrated=True,
+        target=CompiledFor(
+            name="host",
+            backend="llvm-cpu",
+            triple="x86_64-linux-gnu",
+            cpu="host",
+            features=(),
+            flags=(),
+            compiler="3.13.0",
+        ),
+        input=Input(shape=(1, 1, 8, 8), mean=(0.3,), deviation=(0.4,), classes=tuple("0123456789")),
+        weights="weights.irpa",
+        gate=Gate(inputs=("gate/input0.npy",), absolute=1e-4, relative=1e-4),
+        configurations=(configuration,),
+        files=files,
+    )
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    for name in FILES:
+        write_text(tmp_path / name, f"content of {name}")
+    write_manifest(tmp_path, manifest_of({name: sha256_file(tmp_path / name) for name in FILES}))
+    return tmp_path
+
+
+def test_what_is_written_is_read(bundle: Path) -> None:
+    assert read_manifest(bundle) == manifest_of({name: sha256_file(bundle / name) for name in FILES})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_byte_is_refused_with_the_name_of_the_file(bundle: Path, name: str) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    content[3] ^= 1
+    (bundle / name).write_bytes(content)
+    with pytest.raises(ArtefactError, match=f"{name}: sha256 is"):
+        read_manifest(bundle)
+
+
+def test_a_missing_file_is_refused(bundle: Path) -> None:
+    (bundle / "weights.irpa").unlink()
+    with pytest.raises(ArtefactError, match=r"weights.irpa: missing"):
+        read_manifest(bundle)
+
+
+def test_a_file_without_digest_is_refused(bundle: Path) -> None:
+    files = {name: sha256_file(bundle / name) for name in FILES if name != "weights.irpa"}
+    write_manifest(bundle, manifest_of(files))
+    with pytest.raises(ArtefactError, match=r"weights.irpa: used but has no sha256"):
+        read_manifest(bundle)
+
+
+def test_a_path_out_of_the_bundle_is_refused(bundle: Path) -> None:
+    files = {name: sha256_file(bundle / name) for name in FILES}
+    write_manifest(bundle, manifest_of(files | {"../secret": "0" * 64}))
+    with pytest.raises(ArtefactError, match="leads out of the bundle"):
+        read_manifest(bundle)
+
+
+def test_another_json_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "manifest.json", "{}")
+    with pytest.raises(ArtefactError, match="not the manifest of a bundle"):
+        read_manifest(tmp_path)
+
+
+def test_arguments() -> None:
+    manifest = manifest_of({})
+    assert module_arguments(manifest, "c00") == [
+        "--module=modules/c00.vmfb",
+        "--parameters=weights=weights.irpa",
+        "--parameters=batchnorm=batchnorm/c00.irpa",
+        "--function=main",
+        "--input=@gate/input0.npy",
+    ]
+    assert gate_arguments(manifest, "c00")[-3:] == [
+        "--expected_output=@gate/c00.0.npy",
+        "--expected_f32_threshold=0.0001",
+        "--expected_rtol=0.0001",
+    ]
+    assert device_arguments(1) == ["--device=local-sync"]
+    assert device_arguments(2) == ["--device=local-task", "--task_topology_group_count=2"]
+    assert device_arguments(2, (0, 1)) == ["--device=local-task", "--task_topology_cpu_ids=0,1"]
+    with pytest.raises(ArtefactError, match="no configuration c07; there are c00"):
+        module_arguments(manifest, "c07")
