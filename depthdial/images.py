@@ -33,7 +33,7 @@ class Split:
 
 @dataclass(frozen=True)
 class ImagesInfo:
-    """What a prepared file says of itself: class names, per-channel mean and deviation of the training split in [0, 1]."""
+    """What a prepared file says of itself: class names; mean and deviation per channel, of values in [0, 1]."""
 
     name: str
     classes: tuple[str, ...]
@@ -48,9 +48,7 @@ class ImagesInfo:
         return (images.astype(np.float32) / np.float32(255) - mean) / deviation
 
 
-def save_images(
-    path: str | os.PathLike[str], name: str, classes: list[str], splits: dict[SplitName, Split]
-) -> None:
+def save_images(path: str | os.PathLike[str], name: str, classes: list[str], splits: dict[SplitName, Split]) -> None:
     """Write the three splits; mean and deviation are taken from the training split alone."""
     train = splits["train"].images.astype(np.float64) / 255
     info = {

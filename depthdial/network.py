@@ -94,9 +94,7 @@ class ResNet(nn.Module):
         """Everything after the last block."""
         return self.classifier(x.mean(dim=(2, 3)))
 
-    def forward(
-        self, x: Tensor, gates: Sequence[bool] | None = None, scales: Sequence[float] | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, gates: Sequence[bool] | None = None, scales: Sequence[float] | None = None) -> Tensor:
         """Logits. The branch of a block whose gate is closed is not executed."""
         x = self.stem(x)
         for index, block in enumerate(self.blocks):

@@ -1,0 +1,83 @@
+"""The whole experiment: what config/config.yaml may say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic import Field, model_validator
+
+from depthdial.config.base import Name, Section
+from depthdial.config.data import Dataset
+from depthdial.config.figures import Figures
+from depthdial.config.networks import Network, Survival
+from depthdial.config.select import Select
+from depthdial.config.training import Recipe
+
+DEFAULT_NETWORKS = (
+    Network(name="resnet20-sd", role="dial", depth=20, survival=Survival()),
+    Network(name="resnet20-cd", role="control", depth=20),
+    Network(name="resnet14", role="static", depth=14),
+    Network(name="resnet8", role="static", depth=8),
+)
+
+
+class Experiment(Section):
+    """One experiment: data, networks, and what is done with them."""
+
+    experiment: Name = "digits"
+    """Name of the experiment; its results live under results/<experiment>/."""
+    datasets: tuple[Dataset, ...] = Field(default=(Dataset(name="digits", source="digits"),), min_length=1)
+    """The image sets; every network is trained on each of them."""
+    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    """Training seeds: one run per data set, network and seed."""
+    recipes: tuple[Recipe, ...] = Field(default=(Recipe(),), min_length=1)
+    """Named training recipes."""
+    networks: tuple[Network, ...] = Field(default=DEFAULT_NETWORKS, min_length=1)
+    """The networks to train."""
+    select: Select = Select()
+    """How configurations are chosen among the masks."""
+    figures: Figures = Figures()
+    """How figures look."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        problems = [
+            *_repeated("datasets", (dataset.name for dataset in self.datasets)),
+            *_repeated("networks", (network.name for network in self.networks)),
+            *_repeated("recipes", (recipe.name for recipe in self.recipes)),
+            *_repeated("seeds", self.seeds),
+        ]
+        recipes = [recipe.name for recipe in self.recipes]
+        for index, network in enumerate(self.networks):
+            if network.recipe not in recipes:
+                problems.append(
+                    f"networks[{index}].recipe: there is no recipe {network.recipe!r}; recipes are {', '.join(recipes)}"
+                )
+        if not any(network.role == "dial" for network in self.networks):
+            problems.append("networks: none has role dial, so there is nothing to turn; give one role: dial")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def network(self, name: str) -> Network:
+        """The network of that name."""
+        return next(network for network in self.networks if network.name == name)
+
+    def recipe(self, network: str) -> Recipe:
+        """The recipe of the named network."""
+        wanted = self.network(network).recipe
+        return next(recipe for recipe in self.recipes if recipe.name == wanted)
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of that name."""
+        return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def names(self, *roles: str) -> list[str]:
+        """Names of the networks that have one of the roles; of all networks without any."""
+        return [network.name for network in self.networks if not roles or network.role in roles]
+
+
+def _repeated(key: str, values: Iterable[object]) -> list[str]:
+    twice = [str(value) for value, count in Counter(values).items() if count > 1]
+    return [f"{key}: {', '.join(twice)} given more than once; names and seeds are identities"] if twice else []

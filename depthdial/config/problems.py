@@ -1,0 +1,78 @@
+"""What is wrong with a configuration, in words: key, value, what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from depthdial.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check(model: type[Model], values: Any, where: str) -> Model:
+    """``values`` as a ``model``. Raises ConfigError that names every problem at once."""
+    try:
+        return model.model_validate(values, strict=None)
+    except ValidationError as error:
+        raise ConfigError(report(where, describe(error, model))) from None
+
+
+def report(where: str, problems: list[str]) -> str:
+    """One message for all ``problems`` of the file ``where``."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{where}: {count}; nothing was started\n" + "\n".join(f"  - {problem}" for problem in problems)
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """A line for each problem of a validation: key, what was wrong, the value found."""
+    lines = []
+    for item in error.errors(include_url=False):
+        key = _path(item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key{_suggestion(model, item['loc'])}; remove it or mend its name")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing; it has no default, so give it a value")
+        elif item["type"] == "value_error":
+            text = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key + '.' if key else ''}{text}")
+        else:
+            lines.append(f"{key}: {_lower(item['msg'])}, got {item['input']!r}")
+    return lines
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """A known key of the same section that looks like the unknown one."""
+    section: Any = model
+    for part in location[:-1]:
+        if isinstance(part, str):
+            section = _model_of(getattr(section, "model_fields", {}).get(part))
+        if section is None:
+            return ""
+    names = list(getattr(section, "model_fields", {}))
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _model_of(field: Any) -> type[BaseModel] | None:
+    """The section inside a field's annotation, be it optional or a list of sections."""
+    waiting = [field.annotation] if field is not None else []
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+        waiting.extend(getattr(kind, "__args__", ()))
+    return None

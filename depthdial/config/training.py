@@ -1,0 +1,41 @@
+"""Training recipes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from depthdial.config.base import Name, Section
+
+
+class Recipe(Section):
+    """How a network is trained: SGD with Nesterov momentum on cross-entropy."""
+
+    name: Name = "fast"
+    """Name by which networks refer to the recipe."""
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the training split."""
+    batch_size: int = Field(default=64, ge=2)
+    """Images per step; one gate per block is drawn per mini-batch."""
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Peak learning rate."""
+    schedule: Literal["one_cycle", "cosine", "step"] = "one_cycle"
+    """`one_cycle`: linear up over the first fifth, then linear down to zero. `cosine`: half a cosine to zero. `step`:
+    divided by ten at one half and at three quarters (Huang et al. 2016)."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Nesterov momentum."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on convolution and classifier weights; biases and BatchNorm are exempt."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread evenly over all classes."""
+    crop_padding: int = Field(default=0, ge=0)
+    """Pixels of zeros around the image before a random crop to its size; 0: no shift."""
+    horizontal_flip: bool = False
+    """Whether images are mirrored with probability one half."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward and backward pass (autocast); weights stay in float32."""
+    channels_last: bool = False
+    """Memory layout of activations and weights while training."""
+    validate_every: int = Field(default=5, ge=1)
+    """Epochs between validations, for the log and the history; the last epoch is always validated."""

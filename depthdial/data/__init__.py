@@ -1,0 +1,1 @@
+"""Images from where users have them to one prepared file of three splits."""

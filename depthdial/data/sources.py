@@ -1,0 +1,69 @@
+"""The sources of images: scikit-learn's digits, torchvision's CIFAR, folders and archives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from depthdial.config.data import Dataset
+from depthdial.data.folder import read_folder
+from depthdial.errors import DataError
+from depthdial.images import Split
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read: class names, training images and, where the source has them, test images."""
+
+    where: str
+    classes: list[str]
+    train: Split
+    test: Split | None
+
+
+def read_source(settings: Dataset) -> Source:
+    """Read all images of a data set."""
+    if settings.source == "digits":
+        return _read_digits()
+    assert settings.path is not None, "the schema demands a path for every source but digits"
+    path = Path(settings.path).expanduser()
+    if settings.source == "folder":
+        classes, parts = read_folder(path, settings.image_size)
+        return Source(str(path), classes, parts["train"], parts["test"])
+    return _read_cifar(settings, path)
+
+
+def _read_digits() -> Source:
+    """1,797 handwritten digits of 8x8 pixels, grey values 0 to 16 stretched to 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+    return Source(
+        "scikit-learn's digits",
+        [str(name) for name in digits.target_names],
+        Split(images, digits.target.astype(np.int64)),
+        None,
+    )
+
+
+def _read_cifar(settings: Dataset, root: Path) -> Source:
+    """CIFAR-10 or CIFAR-100 by torchvision, which checks the files' digests before it reads them."""
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    family = CIFAR10 if settings.source == "cifar10" else CIFAR100
+    parts = []
+    for train in (True, False):
+        try:
+            part = family(str(root), train=train, download=settings.download)
+        except (RuntimeError, OSError) as error:
+            advice = "check the network" if settings.download else "set download: true"
+            raise DataError(
+                f"{root}: no complete {settings.source} there ({error}); put {family.filename} into this folder, "
+                f"or {advice}"
+            ) from None
+        images = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
+        parts.append(Split(images, np.asarray(part.targets, np.int64)))
+    return Source(str(root), list(part.classes), parts[0], parts[1])

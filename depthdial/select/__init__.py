@@ -1,0 +1,1 @@
+"""From evaluated masks to the few configurations worth deploying."""

@@ -1,0 +1,24 @@
+"""Augmentation of a mini-batch, drawn from an explicit generator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """Shift each image (N, C, H, W) by up to ``padding`` pixels in both directions, zeros coming in."""
+    count, _, height, width = images.shape
+    padded = functional.pad(images, (padding,) * 4)
+    top, left = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
+    rows = (top[:, None] + torch.arange(height)).to(images.device)
+    columns = (left[:, None] + torch.arange(width)).to(images.device)
+    index = torch.arange(count, device=images.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image (N, C, H, W) left to right with probability one half."""
+    flip = torch.rand(len(images), generator=generator) < 0.5
+    return torch.where(flip.to(images.device)[:, None, None, None], images.flip(3), images)

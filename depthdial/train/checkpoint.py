@@ -1,0 +1,53 @@
+"""Checkpoints at every epoch, without pickle, bound to the settings that made them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from depthdial.files import atomic_path
+
+logger = logging.getLogger(__name__)
+
+
+def save_checkpoint(
+    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, key: str, history: list[dict[str, Any]]
+) -> None:
+    """Write the state after ``len(history)`` epochs; ``key`` says which settings made it."""
+    tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    for name, parameter in net.named_parameters():
+        momentum = optimiser.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = momentum.detach().cpu().contiguous()
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {"key": key, "history": json.dumps(history)})
+
+
+def load_checkpoint(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> list[dict[str, Any]]:
+    """Restore the state if there is one made with the same settings; return its history, else an empty one."""
+    if not path.exists():
+        return []
+    try:
+        with safe_open(path, framework="pt") as archive:
+            metadata = archive.metadata() or {}
+            if metadata.get("key") != key:
+                logger.info("the checkpoint was made with other settings; training starts anew")
+                return []
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        logger.warning("the checkpoint cannot be read (%s); training starts anew", error)
+        return []
+    net.load_state_dict({n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")})
+    for name, parameter in net.named_parameters():
+        momentum = tensors.get(f"momentum.{name}")
+        if momentum is not None:
+            optimiser.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
+    history: list[dict[str, Any]] = json.loads(metadata["history"])
+    return history

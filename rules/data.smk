@@ -1,0 +1,14 @@
+rule prepare_data:
+    """Read one data set and split it into training, validation and test images."""
+    output:
+        images="results/{experiment}/{dataset}/images.safetensors",
+    log:
+        "logs/{experiment}/prepare_data/{dataset}.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        dataset=lambda w: plain(C.dataset(w.dataset)),
+        code=code_digest("depthdial.data"),
+    script:
+        "../workflow_scripts/prepare_data.py"

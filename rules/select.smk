@@ -1,0 +1,16 @@
+rule select_front:
+    """Choose the configurations of a dial among its masks; other networks have one, the full network."""
+    input:
+        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+    output:
+        configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
+    log:
+        "logs/{experiment}/select_front/{dataset}-{network}-seed{seed}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        select=plain(C.select),
+        code=code_digest("depthdial.select"),
+    script:
+        "../workflow_scripts/select_front.py"

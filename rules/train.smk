@@ -1,0 +1,27 @@
+rule train:
+    """Train one network with one seed on one data set."""
+    input:
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
+        history="results/{experiment}/{dataset}/{network}/seed{seed}/history.csv",
+    log:
+        "logs/{experiment}/train/{dataset}-{network}-seed{seed}.log",
+    benchmark:
+        "logs/{experiment}/train/{dataset}-{network}-seed{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=600,
+    params:
+        network=lambda w: plain(C.network(w.network)),
+        recipe=lambda w: plain(C.recipe(w.network)),
+        code=code_digest("depthdial.train"),
+    script:
+        "../workflow_scripts/train.py"
+
+
+rule train_all:
+    """Train every network with every seed."""
+    input:
+        network_files("seed{seed}/weights.safetensors"),

@@ -1,0 +1,31 @@
+"""Choose the configurations of one network among its evaluated masks."""
+
+from typing import Any
+
+import pandas as pd
+
+from depthdial.config.select import Select
+from depthdial.configurations import ConfigurationSet, write_configurations
+from depthdial.logs import configure_logging
+from depthdial.select.choose import choose
+
+
+def main(smk: Any) -> None:
+    """Write ``output.configurations`` from ``input.masks``."""
+    configure_logging(smk.log[0])
+    chosen = choose(pd.read_parquet(smk.input.masks), Select.model_validate(smk.params.select))
+    write_configurations(
+        smk.output.configurations,
+        ConfigurationSet(
+            dataset=smk.wildcards.dataset,
+            network=smk.wildcards.network,
+            seed=int(smk.wildcards.seed),
+            scaling=smk.params.scaling,
+            recalibrated=smk.params.recalibrated,
+            configurations=chosen,
+        ),
+    )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
