@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from depthdial.locks import hold_job_lock
+
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -14,9 +16,11 @@ def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
     """Send log records, and the text of an error that ends the job, to ``path`` and to standard error.
 
     An error that depthdial raised on purpose ends as one sentence on the terminal; its traceback is in
-    the file alone.
+    the file alone. Each job has a log of its own, so the lock that keeps a job from running twice at the
+    same time lies beside it.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
     terminal = logging.StreamHandler(sys.stderr)
     logging.basicConfig(level=level, format=FORMAT, handlers=[file, terminal], force=True)
@@ -31,10 +35,11 @@ def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
             0,
             "%s",
             (error,),
-            (kind, error, trace),  # type: ignore[arg-type]
+            (kind, error, trace),
         )
         file.handle(record)
         record.exc_info, record.exc_text = None, None
         terminal.handle(record)
 
     sys.excepthook = report
+    hold_job_lock(path.with_name(f".{path.stem}.lock"))

@@ -101,7 +101,8 @@ class ResNet(nn.Module):
             if gates is None or gates[index]:
                 x = block(x, 1.0 if scales is None else scales[index])
             else:
-                x = block.shortcut(x)
+                shape = self.arch.blocks[index]
+                x = shortcut(x, shape.stride, shape.out_channels - shape.in_channels)
         return self.head(x)
 
     def draw_gates(self, generator: torch.Generator) -> tuple[bool, ...]:

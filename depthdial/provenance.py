@@ -73,12 +73,22 @@ def _is_module(name: str) -> bool:
 
 @cache
 def _normalised(path: Path) -> str:
-    """A source as its syntax tree says it, without docstrings."""
+    """A source as its syntax tree says it, without docstrings (of modules, functions, classes and attributes)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
-            node.body = node.body[1:] or [ast.Pass()]
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
     return f"{path.relative_to(ROOT)}\n{ast.dump(tree)}"
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a bare string, which does nothing."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def git_commit() -> str:

@@ -1,5 +1,6 @@
 # The only file of rules with functions: what several stages share.
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -7,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 
 from depthdial.config.load import load_experiment
 from depthdial.errors import DepthDialError
+from depthdial.locks import release_stale_locks
 from depthdial.provenance import code_digest
 
 try:
@@ -14,7 +16,10 @@ try:
 except DepthDialError as error:
     raise WorkflowError(str(error)) from None
 
-EXPERIMENT = f"results/{C.experiment}"
+# Jobs parse this file too; only the head may judge whether locks are stale.
+if workflow.is_main_process:
+    ALIVE = release_stale_locks(Path(".snakemake"))
+
 DATASETS = [dataset.name for dataset in C.datasets]
 
 

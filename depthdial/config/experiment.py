@@ -14,6 +14,7 @@ from depthdial.config.networks import Network, Survival
 from depthdial.config.select import Select
 from depthdial.config.training import Recipe
 
+DIGITS = Dataset(name="digits", title="handwritten digits", source="digits", validation_fraction=0.2, test_fraction=0.2)
 DEFAULT_NETWORKS = (
     Network(name="resnet20-sd", role="dial", depth=20, survival=Survival()),
     Network(name="resnet20-cd", role="control", depth=20),
@@ -27,7 +28,7 @@ class Experiment(Section):
 
     experiment: Name = "digits"
     """Name of the experiment; its results live under results/<experiment>/."""
-    datasets: tuple[Dataset, ...] = Field(default=(Dataset(name="digits", source="digits"),), min_length=1)
+    datasets: tuple[Dataset, ...] = Field(default=(DIGITS,), min_length=1)
     """The image sets; every network is trained on each of them."""
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     """Training seeds: one run per data set, network and seed."""

@@ -12,7 +12,7 @@ from depthdial.config.base import Name, Section
 class Survival(Section):
     """Survival probability p_l of block l while training (Huang et al. 2016, section 3)."""
 
-    last: float = Field(default=0.8, gt=0, lt=1)
+    last: float = Field(default=0.5, gt=0, lt=1)
     """p_L, the survival probability of the last block."""
     shape: Literal["linear", "uniform"] = "linear"
     """`linear`: p_l = 1 - l / L * (1 - p_L) for l = 1..L; `uniform`: p_L for every block."""
@@ -47,7 +47,7 @@ class Network(Section):
         if (self.depth - 2) % 6:
             raise ValueError(f"depth: must be 6m + 2 (8, 14, 20, 32, 44, 56, 110), got {self.depth}")
         if self.role == "dial" and self.survival is None:
-            raise ValueError("survival: a dial is trained with Stochastic Depth; add `survival: {last: 0.8}`")
+            raise ValueError("survival: a dial is trained with Stochastic Depth; add `survival: {last: 0.5}`")
         if self.role != "dial" and self.survival is not None:
             raise ValueError(f"survival: a {self.role} network has constant depth; remove survival")
         return self

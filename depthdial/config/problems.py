@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from typing import Any, TypeVar
 
@@ -15,9 +16,36 @@ Model = TypeVar("Model", bound=BaseModel)
 def check(model: type[Model], values: Any, where: str) -> Model:
     """``values`` as a ``model``. Raises ConfigError that names every problem at once."""
     try:
-        return model.model_validate(values, strict=None)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(report(where, describe(error, model))) from None
+        problems = describe(error, model) + _behind(error, model, values)
+        raise ConfigError(report(where, list(dict.fromkeys(problems)))) from None
+
+
+def _behind(error: ValidationError, model: type[BaseModel], values: Any) -> list[str]:
+    """Problems between fields that come to light once the faulty values are left out.
+
+    A section's own checks run only when all its fields are valid. So the faulty values are replaced by their
+    defaults and the rest is checked again; where a faulty value has no default nothing more can be said.
+    """
+    rest = copy.deepcopy(values)
+    for item in error.errors(include_url=False):
+        place = rest
+        if item["type"] in ("missing", "value_error"):
+            return []
+        try:
+            for part in item["loc"][:-1]:
+                place = place[part]
+            if item["type"] != "too_short" and isinstance(place, dict):
+                place.pop(item["loc"][-1], None)
+        except (KeyError, IndexError, TypeError):
+            return []
+    try:
+        model.model_validate(rest)
+    except ValidationError as further:
+        found = further.errors(include_url=False)
+        return describe(further, model) if all(item["type"] == "value_error" for item in found) else []
+    return []
 
 
 def report(where: str, problems: list[str]) -> str:
@@ -31,13 +59,15 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
     lines = []
     for item in error.errors(include_url=False):
         key = _path(item["loc"])
+        if item["type"] == "too_short" and item["input"]:
+            continue  # its elements are faulty; they are named themselves
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key{_suggestion(model, item['loc'])}; remove it or mend its name")
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; it has no default, so give it a value")
         elif item["type"] == "value_error":
-            text = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{key + '.' if key else ''}{text}")
+            for text in item["msg"].removeprefix("Value error, ").splitlines():
+                lines.append(f"{key}.{text}" if key else text)
         else:
             lines.append(f"{key}: {_lower(item['msg'])}, got {item['input']!r}")
     return lines
@@ -59,7 +89,7 @@ def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     section: Any = model
     for part in location[:-1]:
         if isinstance(part, str):
-            section = _model_of(getattr(section, "model_fields", {}).get(part))
+            section = _section_of(getattr(section, "model_fields", {}).get(part))
         if section is None:
             return ""
     names = list(getattr(section, "model_fields", {}))
@@ -67,7 +97,7 @@ def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _model_of(field: Any) -> type[BaseModel] | None:
+def _section_of(field: Any) -> type[BaseModel] | None:
     """The section inside a field's annotation, be it optional or a list of sections."""
     waiting = [field.annotation] if field is not None else []
     while waiting:

@@ -72,7 +72,9 @@ class Traces(Section):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if shared := set(self.estimate_seeds) & set(self.held_out_seeds):
-            raise ValueError(f"estimate_seeds and held_out_seeds share {sorted(shared)}; held-out traces are kept apart")
+            raise ValueError(
+                f"estimate_seeds and held_out_seeds share {sorted(shared)}; held-out traces are kept apart"
+            )
         if not self.estimate or not self.held_out:
             raise ValueError("estimate and held_out each name at least one trace")
         return self

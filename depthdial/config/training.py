@@ -14,7 +14,7 @@ class Recipe(Section):
 
     name: Name = "fast"
     """Name by which networks refer to the recipe."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=40, ge=1)
     """Passes over the training split."""
     batch_size: int = Field(default=64, ge=2)
     """Images per step; one gate per block is drawn per mini-batch."""
@@ -29,13 +29,13 @@ class Recipe(Section):
     """L2 penalty on convolution and classifier weights; biases and BatchNorm are exempt."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes."""
-    crop_padding: int = Field(default=0, ge=0)
+    crop_padding: int = Field(default=1, ge=0)
     """Pixels of zeros around the image before a random crop to its size; 0: no shift."""
     horizontal_flip: bool = False
     """Whether images are mirrored with probability one half."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass (autocast); weights stay in float32."""
-    channels_last: bool = False
+    channels_last: bool = True
     """Memory layout of activations and weights while training."""
     validate_every: int = Field(default=5, ge=1)
     """Epochs between validations, for the log and the history; the last epoch is always validated."""

@@ -139,14 +139,10 @@ def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
     named = {manifest.weights, *manifest.gate.inputs}
     for configuration in manifest.configurations:
         named |= {configuration.module, configuration.batchnorm, *configuration.expected}
-    problems += [
-        f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))
-    ]
+    problems += [f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))]
     if problems:
         listed = "\n  ".join(problems)
-        raise ArtefactError(
-            f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}"
-        )
+        raise ArtefactError(f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}")
 
 
 def device_arguments(threads: int, cpus: tuple[int, ...] = ()) -> list[str]:
@@ -156,11 +152,7 @@ def device_arguments(threads: int, cpus: tuple[int, ...] = ()) -> list[str]:
     """
     if threads == 1:
         return ["--device=local-sync"]
-    where = (
-        f"--task_topology_cpu_ids={','.join(map(str, cpus))}"
-        if cpus
-        else f"--task_topology_group_count={threads}"
-    )
+    where = f"--task_topology_cpu_ids={','.join(map(str, cpus))}" if cpus else f"--task_topology_group_count={threads}"
     return ["--device=local-task", where]
 
 

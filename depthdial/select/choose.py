@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from depthdial.config.select import Select
 from depthdial.configurations import Configuration, slot_names
-from depthdial.select.front import best_subset, pareto_front, shortfall
+from depthdial.select.front import Array, best_subset, pareto_front, shortfall
 from depthdial.statistics import wilson_interval
 
 
@@ -32,7 +33,7 @@ def choose(table: pd.DataFrame, settings: Select, cost: str = "macs") -> tuple[C
     candidates = front[(accuracies[front] > floor) & (front != full)]
     reference = (float(costs[full]), float(floor))
     picked = candidates[best_subset(costs[candidates], accuracies[candidates], slots - 1, reference)].tolist()
-    picked += _nearest(costs, accuracies, {full, *picked}, slots - 1 - len(picked))
+    picked += _nearest(costs, accuracies, floor, {full, *picked}, slots - 1 - len(picked))
     picked.sort(key=lambda index: (-costs[index], index))
     return tuple(
         _configuration(name, table.loc[index], index in on_front)
@@ -40,10 +41,13 @@ def choose(table: pd.DataFrame, settings: Select, cost: str = "macs") -> tuple[C
     )
 
 
-def _nearest(costs: np.ndarray, accuracies: np.ndarray, taken: set[int], count: int) -> list[int]:
-    """``count`` further masks, least below the front first, at costs not yet taken as long as there are any."""
+def _nearest(costs: Array, accuracies: Array, floor: float, taken: set[int], count: int) -> list[int]:
+    """``count`` further masks, least below the front first, at costs not yet taken as long as there are any.
+
+    Masks that lose more accuracy than allowed come last.
+    """
     below = shortfall(costs, accuracies)
-    order: Iterable[int] = np.lexsort((np.arange(len(costs)), costs, below)).tolist()
+    order: Iterable[int] = np.lexsort((np.arange(len(costs)), costs, below, accuracies <= floor)).tolist()
     order = [index for index in order if index not in taken]
     chosen: list[int] = []
     seen = {costs[index] for index in taken}
@@ -55,7 +59,7 @@ def _nearest(costs: np.ndarray, accuracies: np.ndarray, taken: set[int], count: 
     return chosen
 
 
-def _configuration(name: str, row: pd.Series, on_front: bool) -> Configuration:
+def _configuration(name: str, row: pd.Series[Any], on_front: bool) -> Configuration:
     low, high = wilson_interval(int(row["val_correct"]), int(row["n_val"]))
     return Configuration(
         name=name,

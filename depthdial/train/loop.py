@@ -57,7 +57,7 @@ def train(
     torch.manual_seed(_seed(seed, "initialisation", 0))
     net = ResNet(arch, survival).to(device)
     if recipe.channels_last:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = net.to(memory_format=torch.channels_last)
     optimiser = _optimiser(net, recipe)
     history = load_checkpoint(checkpoint, net, optimiser, key)
     batches = _Batches(splits[0], info, recipe, device)

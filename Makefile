@@ -1,0 +1,54 @@
+# One command for each thing that a newcomer or a developer does; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check env schema docs lock clean bench-masks bench-deploy bench-schedule bench-selector bench-workflow
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+demo: env  ## run the default experiment and name its report and figures
+	@snakemake --cores all --rerun-incomplete --configfile $(CONFIG)
+	@$(BIN)/depthdial results $(CONFIG)
+
+test: env  ## run the whole test suite, slow tests included
+	@bash tests/system/install.sh
+	@$(BIN)/python -m pytest -m "not gpu"
+
+check: env  ## run what takes less than two minutes: linters, types, quick tests
+	@$(BIN)/python -m pytest -m "not (slow or ssh or slurm or aarch64 or gpu)"
+
+env: $(VENV)/complete  ## create the environment in .venv from requirements.lock
+
+$(VENV)/complete: requirements.lock
+	@bash envs/setup.sh $(PYTHON) $(VENV)
+
+schema: env  ## regenerate config/schema.json and the reference in docs/configuration.md
+	@$(BIN)/depthdial config reference
+
+bench-masks: env  ## time the mask evaluation and compare the searches (JSON on the last line)
+	@$(BIN)/python -m benchmarks.masks
+
+bench-deploy: env  ## compare the compiled configurations with ONNX Runtime and OpenVINO
+	@$(BIN)/python -m benchmarks.deploy
+
+bench-schedule: env  ## time the solver and replay the held-out traces
+	@$(BIN)/python -m benchmarks.schedule
+
+bench-selector: env  ## time and size the C selector
+	@$(BIN)/python -m benchmarks.selector
+
+bench-workflow: env  ## measure Snakemake's share of the time, locally and on a Slurm of its own
+	@$(BIN)/python -m benchmarks.workflow
+
+lock:  ## resolve the dependencies of pyproject.toml anew into requirements.lock
+	@uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
+	  --quiet pyproject.toml --output-file requirements.lock
+
+clean:  ## remove results and logs, keep the environment
+	rm -rf results logs .snakemake

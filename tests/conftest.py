@@ -1,0 +1,42 @@
+"""What a test needs beyond Python is named by its marker; without it the test is skipped with the reason.
+
+Where CI is set nothing but ``gpu`` may be skipped: a missing requirement fails the test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REQUIREMENTS = {
+    "ssh": ("sshd", "ssh", "sftp"),
+    "slurm": ("slurmctld", "slurmd", "munged", "sbatch"),
+    "aarch64": ("qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
+}
+
+
+def _missing(program: str) -> bool:
+    if program.startswith("/"):
+        return not Path(program).exists()
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail in CI, a test whose requirements are not met."""
+    for marker, programs in REQUIREMENTS.items():
+        if item.get_closest_marker(marker) is None:
+            continue
+        missing = [program for program in programs if _missing(program)]
+        if missing:
+            reason = f"needs {', '.join(missing)}; tests/system/install.sh installs it on Debian"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")

@@ -1,0 +1,102 @@
+"""The configuration: strict, checked as a whole, and described by generated files that are current."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from depthdial.config.experiment import Experiment
+from depthdial.config.load import load_experiment, read_experiment, read_yaml
+from depthdial.config.reference import reference_text, schema_text
+from depthdial.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = ROOT / "config" / "config.yaml"
+
+
+def test_the_default_file_says_what_the_defaults_are() -> None:
+    assert read_experiment(DEFAULT) == Experiment()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_experiment_is_valid(path: Path) -> None:
+    values = read_yaml(path)
+    if "experiment" in values:
+        load_experiment(values, str(path))
+
+
+def test_generated_files_are_current() -> None:
+    repair = "run `make schema`"
+    assert (ROOT / "config" / "schema.json").read_text() == schema_text(), repair
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference_text(), repair
+
+
+def test_all_problems_are_named_at_once() -> None:
+    values = yaml.safe_load(DEFAULT.read_text())
+    values["sed"] = [1]
+    values["recipes"][0]["epochs"] = 0
+    values["networks"][0]["depth"] = 21
+    values["networks"][1]["role"] = "boss"
+    values["select"]["largest_drop"] = "much"
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(values, "broken.yaml")
+    text = str(caught.value)
+    assert text.startswith("broken.yaml: 5 problems; nothing was started")
+    assert "sed: unknown key (did you mean seeds?)" in text
+    assert "recipes[0].epochs: input should be greater than or equal to 1, got 0" in text
+    assert "networks[0].depth: must be 6m + 2 (8, 14, 20, 32, 44, 56, 110), got 21" in text
+    assert "networks[1].role: input should be 'dial', 'control' or 'static', got 'boss'" in text
+    assert "select.largest_drop: input should be a valid number" in text
+
+
+def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
+    values = yaml.safe_load(DEFAULT.read_text())
+    values["colour"] = "red"
+    values["seeds"] = [1, 1]
+    values["recipes"][0]["momentum"] = 2
+    values["networks"][2]["recipe"] = "slow"
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(values, "broken.yaml")
+    text = str(caught.value)
+    assert "4 problems" in text
+    assert "seeds: 1 given more than once" in text
+    assert "networks[2].recipe: there is no recipe 'slow'" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": [3, 3]}, "seeds: 3 given more than once"),
+        ({"networks": [{"name": "a", "role": "static", "depth": 8}]}, "networks: none has role dial"),
+        (
+            {"networks": [{"name": "a", "role": "dial", "depth": 8, "survival": {}, "recipe": "slow"}]},
+            r"networks\[0\].recipe: there is no recipe 'slow'; recipes are fast",
+        ),
+        ({"networks": [{"name": "a", "role": "dial", "depth": 8}]}, r"networks\[0\].survival: a dial is trained"),
+        (
+            {"networks": [{"name": "a", "role": "control", "depth": 8, "survival": {}}]},
+            "survival: a control network has constant depth",
+        ),
+        ({"datasets": [{"name": "a", "source": "folder"}]}, r"datasets\[0\].path: source folder needs the folder"),
+        ({"datasets": [{"name": "a", "source": "digits", "path": "x"}]}, "path: scikit-learn's digits are inside"),
+        ({"datasets": [{"name": "a/../b", "source": "digits"}]}, r"datasets\[0\].name: string should match pattern"),
+        ({"seeds": []}, "seeds: tuple should have at least 1 item"),
+        ({"networks": [{"role": "static", "depth": 8}]}, r"networks\[0\].name: missing"),
+    ],
+)
+def test_senseless_configurations_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(change, "file")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("a: [", "not valid YAML"), ("- 1\n", "expected keys and values, found list")],
+)
+def test_files_that_are_no_configuration_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        read_experiment(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_experiment(tmp_path / "absent.yaml")

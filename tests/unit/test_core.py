@@ -1,0 +1,113 @@
+"""Masks, architectures and networks."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+
+from depthdial.arch import Architecture
+from depthdial.errors import ArtefactError
+from depthdial.masks import Mask, all_masks
+from depthdial.network import ResNet, extract, load_weights, save_weights
+
+ARCH = Architecture(8, 4, 1, 8, 10)
+DEEPER = Architecture(14, 4, 3, 8, 5)
+
+
+@pytest.mark.parametrize("bits", ["", "012", "1 0"])
+def test_masks_are_zeros_and_ones(bits: str) -> None:
+    with pytest.raises(ValueError, match="a mask is a string of 0 and 1"):
+        Mask(bits)
+
+
+def test_masks_count_and_order() -> None:
+    masks = list(all_masks(4))
+    assert len(set(masks)) == 16
+    assert masks == sorted(masks)
+    assert Mask.full(4) in masks
+    mask = Mask.from_kept(4, [0, 2])
+    assert (str(mask), mask.kept, mask.skipped) == ("1010", (0, 2), (1, 3))
+    assert mask.flip(1) == Mask("1110")
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 40.6), (32, 68.9), (56, 125.5), (110, 252.9)])
+def test_macs_are_those_of_the_published_family(depth: int, millions: float) -> None:
+    arch = Architecture(depth, 16, 3, 32, 10)
+    assert arch.full_macs / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_macs_count_what_torch_executes() -> None:
+    for mask in all_masks(ARCH.n_blocks):
+        net = extract(ResNet(ARCH), mask, "none")
+        counted = 0
+
+        def count(module, inputs, output) -> None:
+            nonlocal counted
+            if isinstance(module, torch.nn.Conv2d):
+                counted += output[0].numel() * module.weight[0].numel()
+            if isinstance(module, torch.nn.Linear):
+                counted += module.weight.numel()
+
+        for module in net.modules():
+            module.register_forward_hook(count)
+        net(torch.zeros(1, 1, 8, 8))
+        assert counted == ARCH.macs(mask)
+
+
+@pytest.mark.parametrize("depth", [2, 9, 21])
+def test_other_depths_are_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match="depth must be 6m"):
+        Architecture(depth, 16, 3, 32, 10)
+
+
+def randomised(arch: Architecture, survival: tuple[float, ...] | None = None) -> ResNet:
+    torch.manual_seed(1)
+    net = ResNet(arch, survival)
+    for name, buffer in net.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5)
+    return net.eval()
+
+
+@settings(max_examples=30, deadline=None)
+@given(bits=st.text("01", min_size=6, max_size=6), scaling=st.sampled_from(["none", "survival", "inverse"]))
+def test_an_extracted_network_computes_what_the_gated_one_does(bits: str, scaling: str) -> None:
+    net = randomised(DEEPER, (0.9, 0.8, 0.7, 0.6, 0.5, 0.4))
+    mask, x = Mask(bits), torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = net(x, mask.gates, net.scales(scaling))
+        assert torch.equal(extract(net, mask, scaling)(x), expected)
+
+
+def test_a_skipped_block_leaves_nothing_behind() -> None:
+    net = extract(randomised(DEEPER), Mask("101101"), "none")
+    names = {name.split(".")[1] for name, _ in net.named_parameters() if name.startswith("blocks.")}
+    assert names == {"0", "2", "3", "5"}
+
+
+def test_a_skipped_block_within_a_stage_is_the_identity() -> None:
+    net = randomised(DEEPER)
+    x = torch.rand(2, 4, 8, 8)
+    assert torch.equal(net.blocks[1].shortcut(x), x)
+    wider = net.blocks[2].shortcut(x)
+    assert torch.equal(wider[:, :4], x[:, :, ::2, ::2])
+    assert not wider[:, 4:].any()
+
+
+def test_gates_open_with_their_survival_probability() -> None:
+    net = ResNet(DEEPER, (1.0, 0.9, 0.8, 0.7, 0.6, 0.5))
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.tensor([net.draw_gates(generator) for _ in range(4000)], dtype=torch.float)
+    assert torch.allclose(draws.mean(0), torch.tensor(net.survival), atol=0.03)
+
+
+def test_weights_survive_the_file(tmp_path) -> None:
+    net = randomised(DEEPER, (0.9,) * 6)
+    save_weights(tmp_path / "w.safetensors", net, {"seed": 3})
+    loaded, about = load_weights(tmp_path / "w.safetensors")
+    assert about == {"seed": 3}
+    assert loaded.survival == net.survival
+    assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), loaded.state_dict().values(), strict=True))
+    (tmp_path / "x.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ArtefactError, match="cannot be read as safetensors"):
+        load_weights(tmp_path / "x.safetensors")
