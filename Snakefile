@@ -13,6 +13,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/select.smk"
+include: "rules/deploy.smk"
 
 
 localrules:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
 from depthdial.config.data import Dataset
+from depthdial.config.deploy import Deploy
 from depthdial.config.figures import Figures
 from depthdial.config.networks import Network, Survival
 from depthdial.config.select import Select
@@ -38,6 +39,8 @@ class Experiment(Section):
     """The networks to train."""
     select: Select = Select()
     """How configurations are chosen among the masks."""
+    deploy: Deploy = Deploy()
+    """How configurations are compiled, checked and bundled."""
     figures: Figures = Figures()
     """How figures look."""
 

@@ -1,0 +1,34 @@
+"""The ``depthdial`` command: what is done with files that the workflow made."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from depthdial import __version__
+from depthdial.deploy.cli import app as deploy
+from depthdial.errors import DepthDialError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(deploy)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.callback()
+def about() -> None:
+    """One residual network, many depths. The workflow itself is Snakemake's: see the README."""
+
+
+def main() -> None:
+    """Entry point: an error that depthdial raised on purpose is one sentence and exit status 1."""
+    try:
+        app()
+    except DepthDialError as error:
+        typer.echo(f"depthdial: {error}", err=True)
+        sys.exit(1)

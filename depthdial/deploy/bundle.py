@@ -1,0 +1,142 @@
+"""Link what was exported and compiled into a bundle: the folder that goes to a device."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from depthdial.config.deploy import Deploy
+from depthdial.configurations import Configuration, ConfigurationSet, read_configurations
+from depthdial.deploy.compile import Compiled
+from depthdial.deploy.gate import check_configuration
+from depthdial.deploy.manifest import (
+    Accuracy,
+    BundledConfiguration,
+    Gate,
+    Input,
+    Manifest,
+    write_manifest,
+)
+from depthdial.errors import ArtefactError
+from depthdial.files import atomic_folder, read_json, sha256_file
+from depthdial.images import load_info
+
+log = logging.getLogger(__name__)
+StrPath = str | os.PathLike[str]
+
+
+def link(
+    exported: StrPath,
+    modules: Mapping[str, StrPath],
+    configurations: StrPath,
+    images: StrPath,
+    settings: Deploy,
+    folder: StrPath,
+    *,
+    test: Mapping[str, Accuracy] | None = None,
+    tool: Sequence[str] | None = None,
+) -> Manifest:
+    """Put a bundle together in ``folder`` from ``modules`` (side files beside them), by configuration.
+
+    With ``tool``, the command of iree-run-module for the target, every configuration passes the numerics
+    gate before the bundle appears. Raises ArtefactError for parts that do not fit each other and
+    DeployError for a configuration that fails the gate.
+    """
+    chosen = read_configurations(configurations)
+    compiled = _read_side_files(chosen, modules)
+    with atomic_folder(folder) as temporary:
+        shutil.copytree(exported, temporary, dirs_exist_ok=True)
+        (temporary / "modules").mkdir()
+        for name, path in modules.items():
+            shutil.copyfile(path, temporary / _module(name))
+        manifest = _manifest(chosen, compiled, images, settings, test or {}, temporary)
+        write_manifest(temporary, manifest)
+        for configuration in manifest.configurations if tool else ():
+            worst = check_configuration(temporary, manifest, configuration.name, tool or ())
+            log.info("%s: within %.2g of PyTorch", configuration.name, worst.largest)
+    return manifest
+
+
+def read_test_accuracies(path: StrPath) -> dict[str, Accuracy]:
+    """Test accuracy by configuration out of ``test.parquet``."""
+    table = pd.read_parquet(path)
+    return {
+        row["name"]: Accuracy(n=row["n_test"], value=row["test_accuracy"], low=row["low"], high=row["high"])
+        for row in table.to_dict("records")
+    }
+
+
+def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -> Compiled:
+    """What all modules have in common, once they are those of the configurations. Raises ArtefactError otherwise."""
+    names = [configuration.name for configuration in chosen.configurations]
+    if sorted(modules) != sorted(names):
+        raise ArtefactError(f"modules are of {', '.join(sorted(modules))}; configurations are {', '.join(names)}")
+    found = []
+    for configuration in chosen.configurations:
+        path = Path(modules[configuration.name])
+        compiled = Compiled.model_validate(read_json(path.with_suffix(".json")))
+        if compiled.mask != configuration.mask:
+            raise ArtefactError(
+                f"{path}: compiled for mask {compiled.mask}, {configuration.name} is {configuration.mask}"
+            )
+        if sha256_file(path) != compiled.module_sha256:
+            raise ArtefactError(f"{path}: changed since it was compiled; compile again")
+        found.append(compiled)
+    if any((one.target, one.architecture) != (found[0].target, found[0].architecture) for one in found):
+        raise ArtefactError(f"{chosen.network}: modules of different targets or architectures; compile again")
+    return found[0]
+
+
+def _module(name: str) -> str:
+    return f"modules/{name}.vmfb"
+
+
+def _manifest(
+    chosen: ConfigurationSet,
+    compiled: Compiled,
+    images: StrPath,
+    settings: Deploy,
+    test: Mapping[str, Accuracy],
+    folder: Path,
+) -> Manifest:
+    info = load_info(images)
+    gate = Gate(
+        inputs=tuple(f"gate/input{index}.npy" for index in range(settings.gate_images)),
+        absolute=settings.tolerance_absolute,
+        relative=settings.tolerance_relative,
+    )
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return Manifest(
+        dataset=chosen.dataset,
+        network=chosen.network,
+        seed=chosen.seed,
+        architecture=compiled.architecture,
+        scaling=chosen.scaling,
+        recalibrated=chosen.recalibrated,
+        target=compiled.target,
+        input=Input(shape=(1, *info.shape), mean=info.mean, deviation=info.deviation, classes=info.classes),
+        weights="weights.irpa",
+        gate=gate,
+        configurations=tuple(_bundled(one, gate, test.get(one.name)) for one in chosen.configurations),
+        files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
+    )
+
+
+def _bundled(configuration: Configuration, gate: Gate, test: Accuracy | None) -> BundledConfiguration:
+    name = configuration.name
+    return BundledConfiguration(
+        name=name,
+        mask=configuration.mask,
+        macs=configuration.macs,
+        on_front=configuration.on_front,
+        validation_accuracy=configuration.validation_accuracy,
+        test=test,
+        module=_module(name),
+        batchnorm=f"batchnorm/{name}.irpa",
+        expected=tuple(f"gate/{name}.{index}.npy" for index in range(len(gate.inputs))),
+    )

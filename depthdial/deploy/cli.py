@@ -1,0 +1,63 @@
+"""``depthdial inspect`` and ``depthdial run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from depthdial.deploy.manifest import Manifest, read_manifest
+
+app = typer.Typer()
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with a manifest.json.")]
+
+
+@app.command()
+def inspect(bundle: BundleFolder) -> None:
+    """Verify a bundle and say what is inside."""
+    for line in describe(bundle, read_manifest(bundle)):
+        typer.echo(line)
+
+
+@app.command()
+def run(
+    bundle: BundleFolder,
+    images: Annotated[Path, typer.Option(help="Folder of image files to classify.")],
+    config: Annotated[str, typer.Option(help="Configuration; c00 is the full network.")] = "c00",
+) -> None:
+    """Classify images with one configuration: a line per file, its name and its class."""
+    from depthdial.deploy.pictures import image_files, read_image
+    from depthdial.deploy.runtime import Bundle
+
+    opened = Bundle(bundle)
+    about = opened.manifest.input
+    opened.load(config)
+    for path in image_files(images):
+        index = opened.classify(read_image(path, about.shape[1:]), config)
+        typer.echo(f"{path.name}\t{about.classes[index]}")
+
+
+def describe(folder: Path, manifest: Manifest) -> list[str]:
+    """Lines about a bundle: what it is, what it was compiled for, its configurations, its files."""
+    target, full = manifest.target, manifest.configurations[0]
+    sizes = {name: (folder / name).stat().st_size for name in manifest.files}
+    modules = sum(sizes[one.module] for one in manifest.configurations)
+    batchnorm = sum(sizes[one.batchnorm] for one in manifest.configurations)
+    lines = [
+        f"{manifest.network} on {manifest.dataset}, seed {manifest.seed}; "
+        f"branches scaled: {manifest.scaling}; BatchNorm recalibrated: {'yes' if manifest.recalibrated else 'no'}",
+        f"target {target.name}: {target.triple}, {target.cpu} {','.join(target.features)}, IREE {target.compiler}",
+        f"{sum(sizes.values()) / 1e3:.0f} kB: weights {sizes[manifest.weights] / 1e3:.0f} kB (once), "
+        f"code {modules / 1e3:.0f} kB, BatchNorm {batchnorm / 1e3:.0f} kB; all {len(sizes)} files match",
+        "",
+        f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}{'test':>8}  mask",
+    ]
+    for one in manifest.configurations:
+        test = f"{one.test.value:.4f}" if one.test else "-"
+        front = "" if one.on_front else "  (beside the front)"
+        lines.append(
+            f"{one.name:6}{one.macs:12,}{one.macs / full.macs:8.1%}{one.validation_accuracy:12.4f}{test:>8}"
+            f"  {one.mask}{front}"
+        )
+    return lines

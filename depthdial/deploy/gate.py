@@ -1,0 +1,98 @@
+"""The numerics gate: a compiled configuration must compute what PyTorch computes, on the target, before it is used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.config.targets import Target
+from depthdial.deploy.manifest import Gate, Manifest, device_arguments, module_arguments
+from depthdial.errors import DeployError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far outputs are from PyTorch's: the largest difference, and the largest as a share of what is tolerated."""
+
+    largest: float
+    share_of_tolerance: float
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether every element is within the tolerance."""
+        return self.share_of_tolerance <= 1
+
+
+def compare(found: NDArray[Any], expected: NDArray[Any], gate: Gate) -> Difference:
+    """Compare logits of one input with PyTorch's. NaN and a wrong shape are never tolerated."""
+    if found.shape != expected.shape:
+        return Difference(np.inf, np.inf)
+    difference = np.abs(found.astype(np.float64) - expected)
+    allowed = gate.absolute + gate.relative * np.abs(expected.astype(np.float64))
+    share = difference / allowed
+    if not np.isfinite(share).all():
+        return Difference(np.inf, np.inf)
+    return Difference(float(difference.max()), float(share.max()))
+
+
+def check_configuration(
+    bundle: str | os.PathLike[str], manifest: Manifest, name: str, tool: Sequence[str]
+) -> Difference:
+    """Run one configuration on every fixed input and compare.
+
+    ``tool`` is the command of iree-run-module on the target (behind an emulator, perhaps). Raises DeployError
+    that names the configuration and says by how much it is off, or what the tool said.
+    """
+    worst = Difference(0.0, 0.0)
+    about = f"{manifest.network}, configuration {name}, target {manifest.target.name}"
+    with tempfile.TemporaryDirectory() as folder:
+        for index, expected in enumerate(manifest.named(name).expected):
+            output = Path(folder) / f"{index}.npy"
+            arguments = [*device_arguments(1), *module_arguments(manifest, name, index), f"--output=@{output}"]
+            done = subprocess.run(
+                [*tool, *arguments], cwd=bundle, capture_output=True, text=True, check=False, timeout=300
+            )
+            if done.returncode != 0 or not output.is_file():
+                said = (done.stderr or done.stdout).strip().splitlines() or ["nothing said"]
+                raise DeployError(f"{about}: does not run (status {done.returncode}): {said[0]}")
+            difference = compare(np.load(output), np.load(Path(bundle) / expected), manifest.gate)
+            if not difference.tolerated:
+                raise DeployError(
+                    f"{about}: differs from PyTorch by {difference.largest:.3g} on input {index}, "
+                    f"{difference.share_of_tolerance:.3g} times what is tolerated "
+                    f"({manifest.gate.absolute:g} + {manifest.gate.relative:g} of the value)"
+                )
+            worst = max(worst, difference, key=lambda one: one.share_of_tolerance)
+    return worst
+
+
+def run_tool(target: Target, cache: Path) -> list[str] | None:
+    """The command of iree-run-module for a target on this machine, behind its emulator if it needs one.
+
+    None if there is no way: then the device itself is where the gate stands. The tools of another
+    architecture are fetched once into ``cache``.
+    """
+    if platform.machine() == target.architecture:
+        return [installed_tool("iree-run-module")]
+    if target.emulator and shutil.which(target.emulator[0]):
+        from depthdial.devices.runtime import RUN, runtime_tools
+
+        return [*target.emulator, str(runtime_tools(target.architecture, cache)[RUN])]
+    return None
+
+
+def installed_tool(name: str) -> str:
+    """Path of a tool of the installed runtime."""
+    import iree._runtime_libs as runtime
+
+    return str(Path(next(iter(runtime.__path__))) / name)

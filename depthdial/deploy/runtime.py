@@ -1,0 +1,69 @@
+"""Run the configurations of a bundle in this process, on one mapped copy of the weights."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.deploy.archive import archive_index
+from depthdial.deploy.manifest import FUNCTION, NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, read_manifest
+from depthdial.errors import DeployError
+
+
+class Bundle:
+    """A verified bundle on one device of IREE; configurations are loaded when they are first called.
+
+    ``driver`` is ``local-sync`` (the caller's thread) or ``local-task`` (a worker per core). Raises
+    ArtefactError for a bundle that does not match its manifest, DeployError for one that was compiled by
+    another release of IREE than the one that is installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], driver: str = "local-sync") -> None:
+        import iree.runtime as iree
+
+        self.folder = Path(folder)
+        self.manifest: Manifest = read_manifest(folder)
+        installed = version("iree-base-runtime")
+        if installed != self.manifest.target.compiler:
+            raise DeployError(
+                f"{folder}: compiled by IREE {self.manifest.target.compiler}, the installed runtime is {installed}; "
+                "install the same version or compile again"
+            )
+        self._iree = iree
+        self._config = iree.Config(driver)
+        self._weights = archive_index(self.folder / self.manifest.weights).create_provider(WEIGHTS_SCOPE)
+        self._functions: dict[str, Any] = {}
+
+    def load(self, name: str) -> None:
+        """Load a configuration, so that its first call takes no longer than the others."""
+        if name in self._functions:
+            return
+        iree, instance = self._iree, self._config.vm_instance
+        chosen = self.manifest.named(name)
+        own = archive_index(self.folder / chosen.batchnorm).create_provider(NORMALISATION_SCOPE)
+        modules = iree.load_vm_modules(
+            iree.create_io_parameters_module(instance, self._weights, own),
+            iree.create_hal_module(instance, self._config.device),
+            iree.VmModule.mmap(instance, str(self.folder / chosen.module)),
+            config=self._config,
+        )
+        self._functions[name] = modules[-1][FUNCTION]
+
+    def logits(self, image: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        """Logits (classes,) of one normalised image (C, H, W) by the named configuration."""
+        self.load(name)
+        result: NDArray[np.float32] = self._functions[name](image[None]).to_host()[0]
+        return result
+
+    def classify(self, pixels: NDArray[np.uint8], name: str) -> int:
+        """Index of the most likely class of one image (C, H, W) of bytes."""
+        about = self.manifest.input
+        mean = np.asarray(about.mean, np.float32)[:, None, None]
+        deviation = np.asarray(about.deviation, np.float32)[:, None, None]
+        normalised = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
+        return int(np.argmax(self.logits(normalised, name)))

@@ -1,0 +1,110 @@
+# From chosen configurations to bundles: torch ends at `export`, IREE's compiler works alone from there.
+from depthdial.config.targets import load_targets
+from depthdial.configurations import slot_names
+
+SEED_FOLDER = "results/{experiment}/{dataset}/{network}/seed{seed}"
+
+
+def targets():
+    """The targets of this experiment, checked while the workflow is read."""
+    try:
+        return load_targets(f"{workflow.basedir}/{C.deploy.targets_file}", C.deploy.targets)
+    except DepthDialError as error:
+        raise WorkflowError(str(error)) from None
+
+
+TARGETS = targets()
+
+
+def slots(network):
+    """Names of the configurations of a network: a dial has several, a static network is one."""
+    return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
+
+
+wildcard_constraints:
+    target="|".join(TARGETS),
+
+
+rule export:
+    """Take out of PyTorch what all configurations share and what is their own."""
+    input:
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
+        configurations=f"{SEED_FOLDER}/configurations.json",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        exported=directory(f"{SEED_FOLDER}/exported"),
+    log:
+        "logs/{experiment}/export/{dataset}-{network}-seed{seed}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        deploy=plain(C.deploy),
+        code=code_digest("depthdial.deploy.export"),
+    script:
+        "../workflow_scripts/export.py"
+
+
+rule compile:
+    """Compile one configuration for one target."""
+    input:
+        configurations=f"{SEED_FOLDER}/configurations.json",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        module=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.vmfb",
+        side_file=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.json",
+    log:
+        "logs/{experiment}/compile/{dataset}-{network}-seed{seed}-{target}-{configuration}.log",
+        compiler="logs/{experiment}/compile/{dataset}-{network}-seed{seed}-{target}-{configuration}.iree.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        network=lambda w: plain(C.network(w.network)),
+        target=lambda w: plain(TARGETS[w.target]),
+        code=code_digest("depthdial.deploy.compile"),
+    script:
+        "../workflow_scripts/compile.py"
+
+
+rule link_bundle:
+    """Put a bundle together; what can run here passes the numerics gate first."""
+    input:
+        exported=f"{SEED_FOLDER}/exported",
+        configurations=f"{SEED_FOLDER}/configurations.json",
+        images="results/{experiment}/{dataset}/images.safetensors",
+        test=f"{SEED_FOLDER}/test.parquet",
+        modules=lambda w: expand(
+            f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.vmfb", **w, configuration=slots(w.network)
+        ),
+    output:
+        bundle=directory(f"{SEED_FOLDER}/bundle/{{target}}"),
+    log:
+        "logs/{experiment}/link_bundle/{dataset}-{network}-seed{seed}-{target}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        target=lambda w: plain(TARGETS[w.target]),
+        deploy=plain(C.deploy),
+        cache=".cache/depthdial",
+        code=code_digest("depthdial.deploy.bundle"),
+    script:
+        "../workflow_scripts/link_bundle.py"
+
+
+rule bundle_all:
+    """Bundles of every dial and static network for every target."""
+    input:
+        expand(
+            "results/{experiment}/{dataset}/{network}/seed{seed}/bundle/{target}",
+            experiment=C.experiment,
+            dataset=DATASETS,
+            network=C.names("dial", "static"),
+            seed=C.deploy.seed,
+            target=list(TARGETS),
+        ),

@@ -1,0 +1,168 @@
+"""A network goes from PyTorch into a bundle and computes the same there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from depthdial.arch import Architecture
+from depthdial.cli import app
+from depthdial.config.targets import Target
+from depthdial.deploy.archive import read_archive
+from depthdial.deploy.bundle import link
+from depthdial.deploy.compile import compile_program
+from depthdial.deploy.gate import check_configuration, compare, run_tool
+from depthdial.deploy.manifest import Gate, read_manifest
+from depthdial.deploy.program import program
+from depthdial.deploy.runtime import Bundle
+from depthdial.errors import ArtefactError, DataError, DeployError
+from depthdial.masks import Mask
+from tests.unit.deploy_case import ARCH, HOST, Case
+
+GATE = Gate(inputs=(), absolute=0.1, relative=0.01)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, Path]:
+    case = Case(tmp_path_factory.mktemp("deploy"), ["111", "010"])
+    folder, _ = case.bundle(HOST, run_tool(HOST, Path("unused")))
+    return case, folder
+
+
+def test_a_skipped_block_leaves_nothing_behind() -> None:
+    text = program(ARCH, Mask("101"))
+    assert "blocks.0.conv1" in text
+    assert "blocks.1." not in text
+    assert text.count("linalg.conv_2d") == 5
+    assert not any(word in text for word in ("scf.if", "cf.cond_br", "arith.select"))
+
+
+def test_a_mask_of_another_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="mask 11 has 2 blocks, the network has 3"):
+        program(ARCH, Mask("11"))
+
+
+def test_the_bundle_computes_what_pytorch_computes(case: tuple[Case, Path]) -> None:
+    _, folder = case
+    bundle = Bundle(folder)
+    for one in bundle.manifest.configurations:
+        for source, expected in zip(bundle.manifest.gate.inputs, one.expected, strict=True):
+            found = bundle.logits(np.load(folder / source)[0], one.name)
+            np.testing.assert_allclose(found, np.load(folder / expected)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_weights_are_stored_once(case: tuple[Case, Path]) -> None:
+    deployed, folder = case
+    held = read_archive(folder / "weights.irpa")
+    convolutions = {name for name in deployed.net.state_dict() if "conv" in name}
+    assert set(held) == convolutions | {"classifier.weight", "classifier.bias"}
+    assert sum(value.size for value in held.values()) == sum(
+        value.numel() for name, value in deployed.net.state_dict().items() if name in held
+    )
+    own = read_archive(folder / "batchnorm" / "c01.irpa")
+    assert {name.rpartition(".")[0] for name in own} == {"stem_bn", "blocks.1.bn1", "blocks.1.bn2"}
+    for one in read_manifest(folder).configurations:
+        code = (folder / one.module).read_bytes()
+        for name, value in held.items():
+            assert value.tobytes() not in code, f"{one.module} holds a copy of {name}"
+
+
+def test_a_wrong_statistic_fails_the_gate(case: tuple[Case, Path]) -> None:
+    _, folder = case
+    manifest = read_manifest(folder)
+    expected = folder / manifest.named("c01").expected[1]
+    right = np.load(expected)
+    try:
+        np.save(expected, right + 0.5)
+        with pytest.raises(
+            DeployError, match=r"configuration c01, target host: differs from PyTorch by 0\.5 on input 1"
+        ):
+            check_configuration(folder, manifest, "c01", run_tool(HOST, Path("unused")) or [])
+    finally:
+        np.save(expected, right)
+
+
+def test_a_tool_that_fails_is_reported(case: tuple[Case, Path]) -> None:
+    _, folder = case
+    with pytest.raises(DeployError, match=r"configuration c00, target host: does not run \(status 1\)"):
+        check_configuration(folder, read_manifest(folder), "c00", ["false"])
+
+
+def test_compare() -> None:
+    expected = np.array([[0.0, 10.0]])
+    assert compare(np.array([[0.1, 10.2]]), expected, GATE).tolerated
+    assert not compare(np.array([[0.0, 10.21]]), expected, GATE).tolerated
+    assert compare(np.array([[0.0, 10.5]]), expected, GATE).largest == pytest.approx(0.5)
+    assert not compare(np.array([[np.nan, 10.0]]), expected, GATE).tolerated
+    assert not compare(np.array([0.0, 10.0]), expected, GATE).tolerated
+
+
+def test_modules_must_fit_the_configurations(case: tuple[Case, Path], tmp_path: Path) -> None:
+    deployed, _ = case
+    modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
+    from depthdial.config.deploy import Deploy
+
+    def linked(given: dict[str, Path]) -> None:
+        link(deployed.folder / "exported", given, deployed.configurations, deployed.images, Deploy(), tmp_path / "b")
+
+    with pytest.raises(ArtefactError, match="modules are of c00; configurations are c00, c01"):
+        linked({"c00": modules["c00"]})
+    with pytest.raises(ArtefactError, match="compiled for mask 010, c00 is 111"):
+        linked({"c00": modules["c01"], "c01": modules["c01"]})
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_compiler_failure_names_what_and_where(tmp_path: Path) -> None:
+    log = tmp_path / "c03.log"
+    about = "net, configuration c03 (101), target host"
+    with pytest.raises(DeployError, match=r"configuration c03 \(101\), target host: iree-compile failed.*c03\.log"):
+        compile_program("not MLIR", ["--iree-hal-target-backends=llvm-cpu"], tmp_path / "c03.vmfb", log, about)
+    assert "error:" in log.read_text()
+
+
+def test_a_feature_that_the_compiler_ignores_is_refused(tmp_path: Path) -> None:
+    case = Case(tmp_path, ["000"], Architecture(8, 1, 1, 4, 2))
+    target = Target(triple="aarch64-unknown-linux-gnu", cpu="cortex-a72", features=("+nein",))
+    with pytest.raises(DeployError, match=r"configuration c00.*target board.*nein' is not a recognized feature"):
+        case.compile(target, "board")
+
+
+def test_a_bundle_of_another_release_is_refused(case: tuple[Case, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthdial.deploy.runtime.version", lambda _: "3.0.0")
+    with pytest.raises(DeployError, match=r"compiled by IREE 3\.13\.0, the installed runtime is 3\.0\.0"):
+        Bundle(case[1])
+
+
+def test_compiler_and_runtime_must_be_of_one_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    from depthdial.deploy import compile as module
+
+    monkeypatch.setattr(module, "version", lambda name: "3.13.0" if "compiler" in name else "3.12.0")
+    with pytest.raises(DeployError, match=r"compiler is 3\.13\.0, iree-base-runtime 3\.12\.0"):
+        module.compiler_version()
+
+
+def test_inspect_and_run(case: tuple[Case, Path], tmp_path: Path) -> None:
+    from PIL import Image
+
+    _, folder = case
+    said = CliRunner().invoke(app, ["inspect", str(folder)])
+    assert said.exit_code == 0
+    assert "c01" in said.output
+    assert "all 14 files match" in said.output
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    said = CliRunner().invoke(app, ["run", str(folder), "--images", str(tmp_path), "--config", "c01"])
+    wanted = Bundle(folder).classify(pixels.transpose(2, 0, 1), "c01")
+    assert said.output == f"a.png\tclass{wanted}\n"
+
+
+def test_run_refuses_what_it_cannot_read(case: tuple[Case, Path], tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["run", str(case[1]), "--images", str(tmp_path)])
+    assert isinstance(said.exception, DataError)
+    assert "no image files" in str(said.exception)
+    (tmp_path / "a.png").write_text("no picture")
+    said = CliRunner().invoke(app, ["run", str(case[1]), "--images", str(tmp_path)])
+    assert "a.png: cannot be read as an image" in str(said.exception)

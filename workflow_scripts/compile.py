@@ -1,0 +1,35 @@
+"""Compile one configuration of one network for one target."""
+
+from typing import Any
+
+from depthdial.arch import Architecture
+from depthdial.config.networks import Network
+from depthdial.config.targets import Target
+from depthdial.configurations import read_configurations
+from depthdial.deploy.compile import compile_configuration
+from depthdial.images import load_info
+from depthdial.logs import configure_logging
+from depthdial.masks import Mask
+
+
+def main(smk: Any) -> None:
+    """Write ``output.module`` and ``output.side_file``."""
+    configure_logging(smk.log[0])
+    network = Network.model_validate(smk.params.network)
+    info = load_info(smk.input.images)
+    channels, size, _ = info.shape
+    wanted = smk.wildcards.configuration
+    chosen = read_configurations(smk.input.configurations).named(wanted)
+    compile_configuration(
+        Architecture(network.depth, network.width, channels, size, len(info.classes)),
+        Mask(chosen.mask),
+        Target.model_validate(smk.params.target),
+        names=(network.name, wanted, smk.wildcards.target),
+        output=smk.output.module,
+        side_file=smk.output.side_file,
+        log_path=smk.log.compiler,
+    )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
