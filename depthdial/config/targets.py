@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
+from depthdial.config.load import read_yaml
 from depthdial.config.problems import check
 from depthdial.errors import ConfigError
 
@@ -107,11 +107,7 @@ class Targets(Section):
 
 def load_targets(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> dict[str, Target]:
     """The targets that a file describes, those of ``names`` if given. Raises ConfigError with every problem."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from None
-    targets = check(Targets, values, str(path)).targets
+    targets = check(Targets, read_yaml(Path(path)), str(path)).targets
     if missing := [name for name in names or () if name not in targets]:
         known = ", ".join(targets)
         raise ConfigError(f"{path}: there is no target {', '.join(missing)}; there are {known}")
