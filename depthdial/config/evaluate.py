@@ -1,0 +1,45 @@
+"""How masks are evaluated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from depthdial.config.base import Section
+
+
+class Racing(Section):
+    """Masks that cannot be on the front any more are dropped before they have seen all images."""
+
+    enabled: bool = False
+    """Off: every mask sees every image and the table is the truth. On: the table lacks the masks dropped."""
+    confidence: float = Field(default=0.99, gt=0.5, lt=1)
+    """Least probability that no member of the true front is dropped in the whole race."""
+    first_images: int = Field(default=64, ge=8)
+    """Validation images that every mask sees; each further round doubles the images seen."""
+
+
+class Evaluate(Section):
+    """Evaluation of masks on the validation split, sharing the work of common prefixes."""
+
+    scaling: Literal["none", "survival", "inverse"] = "survival"
+    """Factor of a kept block's branch: `survival` p_l as Huang et al. (2016) at inference, `none` 1 as in
+    their training, `inverse` 1 / p_l."""
+    recalibrate: bool = True
+    """Take the BatchNorm statistics of every mask anew from training images without augmentation."""
+    calibration_images: int = Field(default=512, ge=2)
+    """Training images for recalibration, drawn once; all of them if the split is smaller."""
+    batch_size: int = Field(default=512, ge=1)
+    """Images in one call of a block. A longer split is cut into batches; on a shorter one several prefixes
+    share a call."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Type of convolutions and activations; BatchNorm statistics and the classifier are always float32."""
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    """Where masks are evaluated: `cpu`, `cuda` or `cuda:N`."""
+    memory_mb: int = Field(default=2048, ge=64)
+    """Bound on a job's activations in MiB; validation images that do not fit take further passes."""
+    shards: int = Field(default=1, ge=1, le=1024)
+    """Jobs among which the masks of one network are split, along prefixes."""
+    racing: Racing = Racing()
+    """Early dropping of masks."""

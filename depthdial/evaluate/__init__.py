@@ -1,0 +1,1 @@
+"""Accuracy of masks: shared-prefix evaluation, tables, shards."""

@@ -1,0 +1,137 @@
+"""Evaluation from files: what the workflow's jobs do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from scipy.stats import binomtest
+from torch import Tensor
+
+from depthdial.config.evaluate import Evaluate
+from depthdial.configurations import ConfigurationSet
+from depthdial.evaluate.engine import Engine
+from depthdial.evaluate.results import Evaluation
+from depthdial.evaluate.shards import block_evaluations, shard
+from depthdial.evaluate.tables import mask_table, write_masks
+from depthdial.files import atomic_path
+from depthdial.images import SplitName, load_info, load_split
+from depthdial.masks import Mask, all_masks
+from depthdial.network import Scaling, load_weights
+
+logger = logging.getLogger(__name__)
+Path = str | os.PathLike[str]
+About = dict[str, Any]
+STATISTICS_FORMAT = "depthdial-batchnorm-1"
+
+
+def load_tensors(images: Path, split: SplitName) -> tuple[Tensor, Tensor]:
+    """Normalised images (N, C, H, W) and labels (N,) of one split."""
+    content = load_split(images, split)
+    return torch.from_numpy(load_info(images).normalise(content.images)), torch.from_numpy(content.labels)
+
+
+def calibration_tensor(images: Path, count: int) -> Tensor:
+    """``count`` training images, normalised and without augmentation; always the same ones."""
+    content = load_split(images, "train")
+    drawn = np.sort(np.random.default_rng(0).permutation(len(content))[:count])
+    return torch.from_numpy(load_info(images).normalise(content.images[drawn]))
+
+
+def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool) -> Engine:
+    """The engine for one trained network."""
+    net, _ = load_weights(weights)
+    return Engine(
+        net,
+        scaling,
+        calibration_tensor(images, settings.calibration_images) if recalibrate else None,
+        settings.batch_size,
+        settings.precision,
+        settings.device,
+        settings.memory_mb << 20,
+    )
+
+
+def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate, searched: bool, index: int) -> None:
+    """Write the mask table of one shard: of all masks of a searched network, else of the full network alone.
+
+    A network that is not searched keeps the BatchNorm statistics of its training.
+    """
+    recalibrate = settings.recalibrate and searched
+    engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
+    n = engine.net.arch.n_blocks
+    masks = shard(all_masks(n), index, settings.shards) if searched else [Mask.full(n)]
+    write_masks(output, *evaluate_validation(engine, images, masks))
+
+
+def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> tuple[pd.DataFrame, About]:
+    """The mask table of ``masks`` on the validation split, and what made it."""
+    inputs, labels = load_tensors(images, "validation")
+    start = time.perf_counter()
+    evaluation = engine.evaluate(masks, inputs, labels)
+    about = {
+        "scaling": engine.scaling,
+        "recalibrated": engine.calibration is not None,
+        "calibration_images": 0 if engine.calibration is None else len(engine.calibration),
+        "precision": engine.precision,
+        "device": engine.device,
+        "seconds": time.perf_counter() - start,
+        "block_evaluations": block_evaluations(masks),
+    }
+    logger.info("%d masks, %d block evaluations, %.1f s", len(masks), about["block_evaluations"], about["seconds"])
+    return mask_table(engine.net.arch, evaluation), about
+
+
+def evaluate_test(
+    weights: Path, images: Path, chosen: ConfigurationSet, settings: Evaluate, table: Path, batchnorm: Path
+) -> None:
+    """Write the test accuracy of the chosen configurations and the BatchNorm statistics they need.
+
+    The one place where the test split is read.
+    """
+    engine = load_engine(weights, images, settings, chosen.scaling, chosen.recalibrated)
+    masks = [Mask(configuration.mask) for configuration in chosen.configurations]
+    inputs, labels = load_tensors(images, "test")
+    evaluation = engine.evaluate(masks, inputs, labels)
+    names = [configuration.name for configuration in chosen.configurations]
+    with atomic_path(table) as temporary:
+        test_table(names, masks, evaluation).to_parquet(temporary, index=False)
+    statistics = engine.statistics(masks)
+    tensors = {
+        f"{name}/{key}": value.clone()
+        for name, mask in zip(names, masks, strict=True)
+        for key, value in statistics[mask].items()
+    }
+    with atomic_path(batchnorm) as temporary:
+        save_file(tensors, temporary, {"format": STATISTICS_FORMAT})
+
+
+def test_table(names: Sequence[str], masks: Sequence[Mask], evaluation: Evaluation) -> pd.DataFrame:
+    """One row per configuration, with 95 % Wilson intervals."""
+    rows: list[dict[str, Any]] = []
+    counts: NDArray[np.int64] = evaluation.counts
+    for name, mask in zip(names, masks, strict=True):
+        place = evaluation.masks.index(mask)
+        correct, n = int(counts[place]), evaluation.n_images
+        interval = binomtest(correct, n).proportion_ci(method="wilson")
+        rows.append(
+            {
+                "name": name,
+                "mask": mask.bits,
+                "n_test": n,
+                "test_correct": correct,
+                "test_accuracy": correct / n,
+                "low": float(interval.low),
+                "high": float(interval.high),
+                "correct": evaluation.packed[place].tobytes(),
+            }
+        )
+    return pd.DataFrame(rows)
