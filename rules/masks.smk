@@ -1,0 +1,71 @@
+rule evaluate_masks:
+    """Evaluate one shard of a network's masks on the validation split."""
+    input:
+        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks/shard{shard}.parquet",
+    log:
+        "logs/{experiment}/evaluate_masks/{dataset}-{network}-seed{seed}-shard{shard}.log",
+    benchmark:
+        "logs/{experiment}/evaluate_masks/{dataset}-{network}-seed{seed}-shard{shard}.tsv"
+    threads: 1
+    resources:
+        mem_mb=C.evaluate.memory_mb + 2000,
+        runtime=240,
+        gpu=int(C.evaluate.device != "cpu"),
+    params:
+        settings=plain(C.evaluate),
+        searched=lambda w: C.network(w.network).searched,
+        code=code_digest("depthdial.evaluate"),
+    script:
+        "../workflow_scripts/evaluate_masks.py"
+
+
+rule collect_masks:
+    """Put a network's shards together."""
+    input:
+        shards=lambda w: [
+            f"results/{w.experiment}/{w.dataset}/{w.network}/seed{w.seed}/masks/shard{shard}.parquet"
+            for shard in range(C.evaluate.shards if C.network(w.network).searched else 1)
+        ],
+    output:
+        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+    log:
+        "logs/{experiment}/collect_masks/{dataset}-{network}-seed{seed}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("depthdial.evaluate.tables"),
+    script:
+        "../workflow_scripts/collect_masks.py"
+
+
+rule test_configurations:
+    """Read the test split, once, for the chosen configurations; write their BatchNorm statistics."""
+    input:
+        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
+        images="results/{experiment}/{dataset}/images.safetensors",
+        configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
+    output:
+        test="results/{experiment}/{dataset}/{network}/seed{seed}/test.parquet",
+        batchnorm="results/{experiment}/{dataset}/{network}/seed{seed}/batchnorm.safetensors",
+    log:
+        "logs/{experiment}/test_configurations/{dataset}-{network}-seed{seed}.log",
+    threads: 1
+    resources:
+        mem_mb=C.evaluate.memory_mb + 2000,
+        runtime=60,
+        gpu=int(C.evaluate.device != "cpu"),
+    params:
+        settings=plain(C.evaluate),
+        code=code_digest("depthdial.evaluate"),
+    script:
+        "../workflow_scripts/test_configurations.py"
+
+
+rule masks_all:
+    """Evaluate the masks of every network."""
+    input:
+        network_files("seed{seed}/masks.parquet"),

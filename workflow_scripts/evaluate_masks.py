@@ -1,0 +1,24 @@
+"""Evaluate one shard of the masks of one network."""
+
+from typing import Any
+
+import torch
+
+from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.tasks import evaluate_shard
+from depthdial.logs import configure_logging
+
+
+def main(smk: Any) -> None:
+    """Write ``output.masks``: all masks of a searched network, else the full network alone."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    settings = Evaluate.model_validate(smk.params.settings)
+    index = int(smk.wildcards.shard)
+    evaluate_shard(
+        smk.input.weights, smk.input.images, smk.output.masks, settings, smk.params.searched, index
+    )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
