@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
+include: "rules/masks.smk"
 include: "rules/select.smk"
 include: "rules/deploy.smk"
 

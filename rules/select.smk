@@ -11,6 +11,8 @@ rule select_front:
         runtime=10,
     params:
         select=plain(C.select),
+        scaling=C.evaluate.scaling,
+        recalibrated=lambda w: C.evaluate.recalibrate and C.network(w.network).searched,
         code=code_digest("depthdial.select"),
     script:
         "../workflow_scripts/select_front.py"

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from depthdial.config.base import Name, Section
 from depthdial.config.data import Dataset
 from depthdial.config.deploy import Deploy
+from depthdial.config.evaluate import Evaluate
 from depthdial.config.figures import Figures
 from depthdial.config.networks import Network, Survival
 from depthdial.config.select import Select
@@ -37,6 +38,8 @@ class Experiment(Section):
     """Named training recipes."""
     networks: tuple[Network, ...] = Field(default=DEFAULT_NETWORKS, min_length=1)
     """The networks to train."""
+    evaluate: Evaluate = Evaluate()
+    """How masks are evaluated."""
     select: Select = Select()
     """How configurations are chosen among the masks."""
     deploy: Deploy = Deploy()
