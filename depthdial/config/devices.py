@@ -1,0 +1,184 @@
+"""The devices file: machines to measure on, how to reach them, how their power is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, model_validator
+
+from depthdial.config.base import Name, Section
+from depthdial.config.problems import check, report
+from depthdial.errors import ConfigError
+
+LOCAL = "local"
+
+Destination = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:-]*$", max_length=200)]
+"""``local``, or what comes after ``ssh``: an alias, a host, ``user@host``."""
+_SEGMENT = r"\.?[A-Za-z0-9_][A-Za-z0-9_.-]*"
+RemotePath = Annotated[str, StringConstraints(pattern=rf"^/?{_SEGMENT}(/{_SEGMENT})*$", max_length=200)]
+"""A path on a device: letters, digits and ``_ . -``, never upwards. Relative paths start at the login folder."""
+AbsolutePath = Annotated[str, StringConstraints(pattern=rf"^(/{_SEGMENT})+$", max_length=200)]
+"""An absolute path on a device."""
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=400)]
+"""One word of a command. It is handed to the program as it is; no shell reads it."""
+
+
+class _Meter(Section):
+    idle_s: float = Field(default=5.0, ge=0, le=600)
+    """Seconds of idle power measured before the first and after the last window; 0: not at all."""
+    subtract_idle: bool = False
+    """`true`: energy of an inference is what it costs above the idle device. `false`: all that the device draws."""
+    interval_ms: int = Field(default=50, ge=10, le=10_000)
+    """How often the meter is read, or how often a command prints a sample."""
+    highest_w: float = Field(default=500.0, gt=0)
+    """A reading above this many watts, or below zero, is nonsense, and the window's energy is not valid."""
+
+
+class RaplMeter(_Meter):
+    """Energy counters of Intel and AMD processors under /sys/class/powercap, readable by root unless permitted."""
+
+    kind: Literal["rapl"]
+    """Which meter this is."""
+    zones: tuple[Word, ...] = Field(default=("package",), min_length=1)
+    """Zones that are added up, by the start of their name: `package`, `core`, `uncore`, `dram`, `psys`."""
+
+
+class HwmonMeter(_Meter):
+    """A sensor under /sys/class/hwmon: the INA3221 of a Jetson, an INA219 or INA226 on a board."""
+
+    kind: Literal["hwmon"]
+    """Which meter this is."""
+    chip: Word
+    """Name of the chip as its file `name` says it, such as `ina3221`."""
+    channel: Word = "1"
+    """Channel by number, or by its label such as `VDD_IN`. It decides which rail the figures speak of."""
+
+
+class CommandMeter(_Meter):
+    """A program that prints one power sample in watts per line until it is stopped."""
+
+    kind: Literal["command"]
+    """Which meter this is."""
+    command: tuple[Word, ...] = Field(min_length=1)
+    """The program and its arguments, a list of words. No shell reads them."""
+    runs_on: Literal["host", "device"] = "host"
+    """Where the program runs: `host` is the machine that runs the workflow."""
+    watts_per_unit: float = Field(default=1.0, gt=0)
+    """What a printed 1 means in watts: 0.001 for a program that prints milliwatts."""
+
+
+class NvmlMeter(_Meter):
+    """The power of an NVIDIA GPU, read through NVML by the device's own nvidia-smi."""
+
+    kind: Literal["nvml"]
+    """Which meter this is."""
+    gpu: int = Field(default=0, ge=0)
+    """Index of the GPU."""
+
+
+class ModelledMeter(Section):
+    """No meter: energy is nominal power times latency, and says so wherever it appears."""
+
+    kind: Literal["modelled"] = "modelled"
+    """Which meter this is."""
+    nominal_w: float = Field(default=5.0, gt=0, le=10_000)
+    """Power of the busy device in watts, from its data sheet or a plug."""
+
+
+Meter = Annotated[
+    RaplMeter | HwmonMeter | CommandMeter | NvmlMeter | ModelledMeter, Field(discriminator="kind")
+]
+
+
+class Device(Section):
+    """One machine on which configurations are measured."""
+
+    name: Name
+    """Identity of the device in file names and figures."""
+    title: str | None = Field(default=None, max_length=60)
+    """What figures and tables call it; the name if absent."""
+    host: Destination = LOCAL
+    """`local`, or an SSH destination: usually an alias of your own ssh_config, whose keys, agents, jump hosts and
+    ports are honoured. The host key must be known already."""
+    ssh_config: str | None = None
+    """Another file in place of your ~/.ssh/config."""
+    target: Name
+    """What the device runs: the name of a target of the targets file."""
+    cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = Field(default=(0,), min_length=1)
+    """Cores to which the benchmark is pinned."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """Threads of the runtime; not more than cores."""
+    directory: RemotePath = ".cache/depthdial"
+    """The one folder on the device in which depthdial works. Everything that it puts there can be removed."""
+    runtime: Literal["wheel"] | AbsolutePath = "wheel"
+    """`wheel`: the tools of the IREE wheel for the device's architecture are put there, once. Or the absolute path of
+    a folder on the device that holds iree-benchmark-module and iree-run-module of the right version."""
+    launcher: tuple[Word, ...] = ()
+    """Words that go before each tool on the device, such as `[nice, -n, "-5"]`, `[chrt, -f, "50"]` or an emulator."""
+    sysfs: AbsolutePath = "/sys"
+    """Where the device's sysfs is mounted."""
+    lock_minutes: float = Field(default=60.0, ge=0, le=10_080)
+    """How long to wait while another run holds the device."""
+    meter: Meter = ModelledMeter()
+    """How power is read."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Device:
+        if len(set(self.cores)) < len(self.cores):
+            raise ValueError(f"cores: each core once, got {list(self.cores)}")
+        if self.threads > len(self.cores):
+            raise ValueError(f"threads: {self.threads} threads need as many cores, got cores {list(self.cores)}")
+        if self.host == LOCAL and self.ssh_config is not None:
+            raise ValueError("ssh_config: a local device is not reached over SSH; remove it")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What figures and tables call the device."""
+        return self.title or self.name
+
+
+class Devices(Section):
+    """The devices file."""
+
+    devices: tuple[Device, ...] = Field(min_length=1)
+    """The devices, each with a name of its own."""
+
+    @model_validator(mode="after")
+    def _unique(self) -> Devices:
+        names = [device.name for device in self.devices]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"devices: {', '.join(twice)} given more than once; names are identities")
+        return self
+
+    def named(self, name: str) -> Device:
+        """The device of that name. Raises ConfigError that lists those there are."""
+        for device in self.devices:
+            if device.name == name:
+                return device
+        raise ConfigError(f"there is no device {name!r}; devices are {', '.join(d.name for d in self.devices)}")
+
+
+def load_devices(path: str | os.PathLike[str], targets: tuple[str, ...] | None = None) -> Devices:
+    """Read and check a devices file; with ``targets`` also that each device's target is among them.
+
+    Raises ConfigError with every problem at once.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected `devices:` and a list of devices, got {type(values).__name__}")
+    devices = check(Devices, values, str(path))
+    problems = [
+        f"devices[{index}].target: there is no target {device.target!r}; targets are {', '.join(targets)}"
+        for index, device in enumerate(devices.devices)
+        if targets is not None and device.target not in targets
+    ]
+    if problems:
+        raise ConfigError(report(str(path), problems))
+    return devices

@@ -1,0 +1,51 @@
+"""A whole benchmark: hold a device, put everything there, measure, write records and table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from depthdial.config.benchmark import Benchmark
+from depthdial.config.devices import Device
+from depthdial.devices.protocol import Job, measure
+from depthdial.devices.provision import KEPT, Bundle, check_machine, provide_bundle, provide_runtime, remove
+from depthdial.devices.records import write_records
+from depthdial.devices.session import Session
+from depthdial.devices.table import latency_table
+from depthdial.errors import DeviceError
+from depthdial.files import atomic_path
+
+
+def benchmark_device(
+    device: Device,
+    bundles: Sequence[str | os.PathLike[str]],
+    settings: Benchmark,
+    cache: str | os.PathLike[str],
+    records: str | os.PathLike[str],
+    table: str | os.PathLike[str],
+) -> None:
+    """Measure every configuration of ``bundles`` on ``device``; the reference is ``c00`` of the first.
+
+    Writes ``records`` (JSON Lines) and ``table`` (Parquet), or neither. Wheels of the runtime are kept in ``cache``.
+    Raises DeviceError, MeasurementError or ArtefactError.
+    """
+    read = [Bundle.read(folder) for folder in bundles]
+    if foreign := [b.folder for b in read if b.manifest.target.name != device.target]:
+        raise DeviceError(f"device {device.name} runs target {device.target}, but {foreign[0]} is compiled for another")
+    with Session(device) as session:
+        session.lock(f"benchmark of {read[0].manifest.network}")
+        machine = check_machine(session, read[0].manifest.target.triple)
+        tools = provide_runtime(session, machine, Path(cache))
+        folders = [provide_bundle(session, bundle) for bundle in read]
+        jobs = [
+            Job(bundle, folder, configuration)
+            for bundle, folder in zip(read, folders, strict=True)
+            for configuration in bundle.manifest.configurations
+        ]
+        windows = measure(session, tools, jobs, settings)
+        remove(session, keep=max(KEPT, len(folders) + 1))
+    frame = latency_table(windows, [bundle.manifest for bundle in read], settings)
+    with atomic_path(table) as temporary:
+        frame.to_parquet(temporary, index=False)
+        write_records(records, windows)

@@ -1,0 +1,319 @@
+"""Meters: power during a window, whatever it comes from.
+
+A meter either has files of the device that are read while a window runs (RAPL, hwmon), or a program that prints
+samples (any command, nvidia-smi), or nothing (a model). ``power`` turns what was seen into mean power per interval.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.config.devices import CommandMeter, Device, HwmonMeter, ModelledMeter, NvmlMeter, RaplMeter
+from depthdial.devices.connection import Channel, LocalRunner, Runner
+from depthdial.devices.records import Energy, EnergySource
+from depthdial.devices.sensors import number
+from depthdial.devices.session import Finished, Session
+from depthdial.errors import DeviceError
+
+CLOCK_S = 0.01
+"""Resolution of /proc/uptime, by which samples and windows are aligned."""
+CLOCK_SHARE = 0.02
+"""Largest share of a window's timed part that the two ends of the clock may make uncertain."""
+GAP = 10
+"""A meter that is silent for this many of its intervals has stopped."""
+STILL_SHARE = 0.2
+"""A counter that does not move in more than this share of a window has stopped."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """Mean power in successive intervals: their ends and lengths in seconds of the device's uptime, watts (n,)."""
+
+    times_s: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    watts: NDArray[np.float64]
+
+    def part(self, begin_s: float, end_s: float) -> Power:
+        """The intervals that lie wholly between two times."""
+        inside = (self.times_s - self.seconds >= begin_s - 1e-9) & (self.times_s <= end_s + 1e-9)
+        return Power(self.times_s[inside], self.seconds[inside], self.watts[inside])
+
+    @property
+    def mean_w(self) -> float | None:
+        """Mean over time; None without a usable sample."""
+        good = np.isfinite(self.watts) & (self.seconds > 0)
+        if not good.any():
+            return None
+        return float(np.average(self.watts[good], weights=self.seconds[good]))
+
+
+NOTHING = Power(np.empty(0), np.empty(0), np.empty(0))
+
+
+class Meter(Protocol):
+    """A source of power samples on one device."""
+
+    source: EnergySource
+    files: tuple[str, ...]
+    """Files that must be watched while a window runs."""
+
+    def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
+        """Power during a finished run; ``values`` are the watched files' contents, a tuple per sample."""
+        ...
+
+    def close(self) -> None:
+        """Stop what was started."""
+        ...
+
+
+def open_meter(session: Session) -> Meter:
+    """The device's meter. Raises DeviceError that says what is missing."""
+    meter = session.device.meter
+    if isinstance(meter, RaplMeter):
+        return Rapl.find(session, meter)
+    if isinstance(meter, HwmonMeter):
+        return Hwmon.find(session, meter)
+    if isinstance(meter, CommandMeter):
+        runner = LocalRunner() if meter.runs_on == "host" else session.runner
+        return Command.start("command", session.device, runner, list(meter.command), meter.watts_per_unit)
+    if isinstance(meter, NvmlMeter):
+        command = ["nvidia-smi", f"--id={meter.gpu}", "--query-gpu=power.draw", "--format=csv,noheader,nounits"]
+        command.append(f"--loop-ms={meter.interval_ms}")
+        return Command.start("nvml", session.device, session.runner, command, 1.0)
+    return Modelled()
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """No meter."""
+
+    source: EnergySource = "modelled"
+    files: tuple[str, ...] = ()
+
+    def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
+        return NOTHING
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Rapl:
+    """Energy counters in microjoules that wrap around at ``ranges``."""
+
+    files: tuple[str, ...]
+    ranges: tuple[float, ...]
+    source: EnergySource = "rapl"
+
+    @classmethod
+    def find(cls, session: Session, meter: RaplMeter) -> Rapl:
+        """The zones whose names begin as the settings say."""
+        root = f"{session.device.sysfs}/class/powercap"
+        zones = [name for name in (session.text("ls", "--", root) or "").split() if "rapl:" in name]
+        read = session.read([f"{root}/{zone}/{file}" for zone in zones for file in ("name", "max_energy_range_uj")])
+        names = {zone: read.get(f"{root}/{zone}/name", "") for zone in zones}
+        chosen = [zone for zone in zones if names[zone].startswith(meter.zones)]
+        if not chosen:
+            there = ", ".join(sorted(set(names.values()))) or "none"
+            raise DeviceError(
+                f"device {session.device.name}: no RAPL zone {' or '.join(meter.zones)} under {root}; there: {there}"
+            )
+        files = tuple(f"{root}/{zone}/energy_uj" for zone in chosen)
+        counters = session.read(files)
+        if unreadable := [file for file in files if file not in counters]:
+            raise DeviceError(
+                f"device {session.device.name}: {unreadable[0]} cannot be read; since 2020 only root may. Permit it "
+                f"with a udev rule (docs/devices.md), or choose another meter"
+            )
+        ranges = tuple(number(read.get(f"{root}/{zone}/max_energy_range_uj", "")) for zone in chosen)
+        return cls(files, ranges)
+
+    def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
+        times = np.array([sample.uptime_s for sample in done.samples])
+        counters = np.array([[number(value) for value in row] for row in values]).reshape(len(times), len(self.files))
+        seconds = np.diff(times)
+        steps = np.diff(counters, axis=0)
+        steps = np.where(steps < 0, steps + np.array(self.ranges), steps)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            watts = steps.sum(axis=1) / 1e6 / seconds
+        return Power(times[1:], seconds, np.where(seconds > 0, watts, np.nan))
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Hwmon:
+    """A sensor that gives power in microwatts, or voltage in millivolts and current in milliamperes."""
+
+    files: tuple[str, ...]
+    source: EnergySource = "hwmon"
+
+    @classmethod
+    def find(cls, session: Session, meter: HwmonMeter) -> Hwmon:
+        """The channel of the chip that the settings name."""
+        root = f"{session.device.sysfs}/class/hwmon"
+        folders = [f"{root}/{name}" for name in (session.text("ls", "--", root) or "").split()]
+        names = session.read([f"{folder}/name" for folder in folders])
+        chips = [folder for folder in folders if names.get(f"{folder}/name") == meter.chip]
+        if not chips:
+            there = ", ".join(sorted(set(names.values()))) or "none"
+            raise DeviceError(f"device {session.device.name}: no sensor chip {meter.chip!r} under {root}; there: {there}")
+        tried = []
+        for folder in chips:
+            files = (session.text("ls", "--", folder) or "").split()
+            for channel in _channels(session, folder, files, meter.channel):
+                for group in ((f"power{channel}_input",), (f"power{channel}_average",), (f"in{channel}_input", f"curr{channel}_input")):
+                    paths = tuple(f"{folder}/{name}" for name in group)
+                    if len(session.read(paths)) == len(paths):
+                        return cls(paths)
+                    tried.append(group[0])
+        raise DeviceError(
+            f"device {session.device.name}: sensor chip {meter.chip} has no readable channel {meter.channel!r}; there: "
+            f"{', '.join(name for name in files if name.endswith(('_input', '_label', '_average'))) or 'nothing'}"
+        )
+
+    def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
+        times = np.array([sample.uptime_s for sample in done.samples])
+        table = np.array([[number(value) for value in row] for row in values]).reshape(len(times), len(self.files))
+        return Power(times[1:], np.diff(times), (table.prod(axis=1) / 1e6)[1:])
+
+    def close(self) -> None:
+        pass
+
+
+def _channels(session: Session, folder: str, files: Sequence[str], wanted: str) -> list[str]:
+    """The numbers of a channel that is given by number or by label."""
+    if wanted.isdigit():
+        return [wanted]
+    labels = session.read([f"{folder}/{name}" for name in files if name.endswith("_label")])
+    return [
+        path.rpartition("/")[2].removesuffix("_label").lstrip("abcdefghijklmnopqrstuvwxyz")
+        for path, label in labels.items()
+        if label == wanted
+    ]
+
+
+@dataclass
+class Command:
+    """A program that prints a number per line; each is stamped with the time of its arrival here."""
+
+    source: EnergySource
+    name: str
+    program: list[str]
+    channel: Channel
+    watts_per_unit: float
+    files: tuple[str, ...] = ()
+    _seen: list[tuple[float, float]] = field(default_factory=list)
+    _ended: str = ""
+
+    @classmethod
+    def start(
+        cls, source: EnergySource, device: Device, runner: Runner, program: list[str], watts_per_unit: float
+    ) -> Command:
+        """Start the program and wait for its first line. Raises DeviceError if none comes."""
+        channel = Channel(device.name, runner)
+        channel.request("stream", *program)
+        meter = cls(source, device.name, program, channel, watts_per_unit)
+        thread = threading.Thread(target=meter._listen, daemon=True)
+        thread.start()
+        limit = time.monotonic() + 30
+        while not meter._seen and not meter._ended and time.monotonic() < limit:
+            time.sleep(0.01)
+        if not meter._seen:
+            meter.close()
+            raise DeviceError(
+                f"device {device.name}: the meter {program[0]!r} gave no sample: {meter._ended or 'silent for 30 s'}"
+            )
+        return meter
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                text = self.channel.line(3600)
+                self._seen.append((time.monotonic(), number(text.strip().split(" ")[-1])))
+        except (DeviceError, OSError, ValueError) as error:
+            self._ended = str(error)
+
+    def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
+        """Times are moved to the device's clock by the end of the run, which is seen on both."""
+        seen = np.array([pair for pair in list(self._seen) if pair[0] >= done.host_began_s - 60]).reshape(-1, 2)
+        times = seen[:, 0] - done.host_ended_s + done.ended_s
+        inside = np.flatnonzero(times >= done.began_s)
+        inside = inside[inside > 0]
+        return Power(times[inside], times[inside] - times[inside - 1], seen[inside, 1] * self.watts_per_unit)
+
+    def close(self) -> None:
+        self.channel.close()
+
+
+def judge(
+    device: Device,
+    source: EnergySource,
+    power: Power,
+    done: Finished,
+    mean_ms: float,
+    timed_s: float,
+    idle_w: float | None,
+    least_samples: int,
+) -> Energy:
+    """Energy of one inference of ``mean_ms`` in a window whose last ``timed_s`` seconds were timed; or why not."""
+    meter = device.meter
+    if isinstance(meter, ModelledMeter):
+        return Energy(source="modelled", valid=True, energy_mj=meter.nominal_w * mean_ms, mean_w=meter.nominal_w)
+    part = power.part(done.ended_s - timed_s, done.ended_s)
+    reasons = _doubts(part, done.ended_s, timed_s, meter.interval_ms / 1000, meter.highest_w, least_samples)
+    if source == "rapl" and len(part.watts) and (part.watts == 0).mean() > STILL_SHARE:
+        reasons.append("the energy counter stood still")
+    mean_w = part.mean_w
+    energy_mj = None
+    if mean_w is not None and not reasons:
+        if meter.subtract_idle and idle_w is None:
+            reasons.append("idle power was to be subtracted but could not be measured")
+        else:
+            energy_mj = mean_ms * (mean_w - (idle_w or 0.0) if meter.subtract_idle else mean_w)
+    return Energy(
+        source=source,
+        valid=not reasons,
+        reasons=tuple(reasons),
+        energy_mj=energy_mj,
+        mean_w=mean_w,
+        idle_w=idle_w,
+        idle_subtracted=meter.subtract_idle,
+        sampling_hz=len(part.times_s) / timed_s if timed_s > 0 else None,
+        times_s=tuple(np.round(power.times_s, 4).tolist()),
+        watts=tuple(value if np.isfinite(value) else None for value in power.watts.tolist()),
+    )
+
+
+def _doubts(
+    part: Power, ended_s: float, timed_s: float, interval_s: float, highest_w: float, least_samples: int
+) -> list[str]:
+    """Why power samples do not give an energy."""
+    if not len(part.times_s):
+        return ["the meter gave no sample in the window"]
+    doubts = []
+    if len(part.times_s) < least_samples:
+        doubts.append(
+            f"{len(part.times_s)} power samples in {timed_s:.2f} s, at least {least_samples} are needed; lengthen "
+            f"window_ms or read the meter more often"
+        )
+    if 2 * CLOCK_S > CLOCK_SHARE * timed_s:
+        doubts.append(f"the timed part lasts {timed_s:.2f} s, too short for a clock of 10 ms; lengthen window_ms")
+    silent = max(float(part.seconds.max()), ended_s - float(part.times_s[-1]))
+    if silent > GAP * interval_s:
+        doubts.append(f"the meter stopped or paused: it was silent for {silent:.2f} s")
+    bad = ~np.isfinite(part.watts) & (part.seconds > 0)
+    if bad.any():
+        doubts.append(f"{int(bad.sum())} readings are no numbers")
+    values = part.watts[np.isfinite(part.watts)]
+    if ((values < 0) | (values > highest_w)).any():
+        doubts.append(f"a reading of {values[np.argmax(np.abs(values))]:.4g} W is outside 0 to {highest_w:g} W")
+    return doubts

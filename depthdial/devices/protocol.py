@@ -1,0 +1,291 @@
+"""The measurement protocol: interleaved randomised rounds between windows of a reference.
+
+Each window is one run of iree-benchmark-module that repeats a single inference, so the latency of every inference is
+kept. Rounds during which the device changed are measured again; which ones, is decided from all of them together.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from depthdial.config.benchmark import Benchmark
+from depthdial.config.devices import ModelledMeter
+from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
+from depthdial.devices.meters import Meter, judge, open_meter
+from depthdial.devices.provision import Bundle
+from depthdial.devices.records import Window
+from depthdial.devices.runtime import BENCHMARK, RUN
+from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint
+from depthdial.devices.session import Finished, Session
+from depthdial.errors import DeviceError, MeasurementError
+from depthdial.files import sha256_file
+
+logger = logging.getLogger(__name__)
+CALIBRATION_S = 0.05
+TICK_MS = 100
+"""How often sensors are read while a window runs without a meter that must be read."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One configuration in its bundle, here and in a folder on the device."""
+
+    bundle: Bundle
+    folder: str
+    configuration: BundledConfiguration
+
+    @property
+    def label(self) -> str:
+        """Network and configuration."""
+        return f"{self.bundle.manifest.network} {self.configuration.name}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rounds amount to: reasons against each round (none: it holds), and whether enough of them hold."""
+
+    reasons: dict[int, tuple[str, ...]]
+    enough: bool
+
+    @property
+    def text(self) -> str:
+        """The rejected rounds in words."""
+        return "; ".join(f"round {number}: {', '.join(why)}" for number, why in self.reasons.items() if why)
+
+
+class Bench:
+    """A held device with everything in place: programs, bundles, sensors and meter."""
+
+    def __init__(
+        self, session: Session, tools: str, jobs: Sequence[Job], settings: Benchmark, meter: Meter, sensors: Sensors
+    ) -> None:
+        self.session, self.tools, self.jobs, self.settings = session, tools, tuple(jobs), settings
+        self.meter, self.sensors = meter, sensors
+        self.fingerprint = fingerprint(session, tools)
+        self.inferences: dict[str, int] = {}
+        self.idle_w: float | None = None
+
+    def program(self, tool: str, job: Job) -> list[str]:
+        """A tool of IREE on the measured cores."""
+        device = self.session.device
+        cores = ",".join(map(str, device.cores))
+        pinned = ["taskset", "-c", cores, *device.launcher, f"{self.tools}/{tool}"]
+        return [*pinned, *device_arguments(device.threads, device.cores[: device.threads])]
+
+    def gate(self) -> None:
+        """Run every configuration on the fixed inputs. Raises DeviceError if one differs from PyTorch."""
+        for job in self.jobs:
+            manifest = job.bundle.manifest
+            for index in range(len(manifest.gate.inputs)):
+                command = [*self.program(RUN, job), *gate_arguments(manifest, job.configuration.name, index)]
+                done = self.session.run(command, folder=job.folder, limit_s=300)
+                if done.status:
+                    said = (done.errors or done.output).strip()[-600:]
+                    raise DeviceError(
+                        f"device {self.session.device.name}: {job.label} does not compute there what PyTorch computes "
+                        f"on fixed input {index} (status {done.status}); it is not measured. Check the target's CPU "
+                        f"and features.\n{said}"
+                    )
+
+    def calibrate(self) -> None:
+        """Choose the number of inferences in a window of each configuration."""
+        for job in self.jobs:
+            extra = [f"--benchmark_min_time={CALIBRATION_S}s"]
+            done, report = self._benchmark(job, extra, limit_s=120)
+            latency_ms = _repetitions(report)[0]["real_time"]
+            count = math.ceil(self.settings.window_ms / latency_ms)
+            self.inferences[job.label] = max(count, self.settings.least_inferences)
+
+    def idle(self) -> None:
+        """Measure the power of the idle device; called before and after, the mean of what was seen is kept."""
+        meter = self.session.device.meter
+        if isinstance(meter, ModelledMeter) or not meter.idle_s:
+            return
+        done = self._run(["sleep", f"{meter.idle_s:g}"], folder=".", limit_s=meter.idle_s + 30)
+        power = self.meter.power(done, self._meter_values(done)).part(done.began_s, done.ended_s)
+        seen = power.mean_w
+        if seen is None:
+            logger.warning("device %s: idle power could not be read", self.session.device.name)
+            return
+        logger.info("device %s: idle power %.3f W", self.session.device.name, seen)
+        self.idle_w = seen if self.idle_w is None else (self.idle_w + seen) / 2
+
+    def round(self, number: int, order: Sequence[Job]) -> list[Window]:
+        """One round: the reference, every other configuration in the given order, the reference again."""
+        reference = self.jobs[0]
+        sequence = [(reference, True), *((job, False) for job in order), (reference, True)]
+        return [self.window(job, number, position, ref) for position, (job, ref) in enumerate(sequence)]
+
+    def window(self, job: Job, number: int, position: int, reference: bool) -> Window:
+        """Measure one configuration once."""
+        count = self.inferences[job.label]
+        extra = ["--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
+        extra.append(f"--benchmark_min_warmup_time={self.settings.warm_up_ms / 1000:g}")
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        limit_s = 60 + 5e-3 * (self.settings.window_ms + self.settings.warm_up_ms) * max(1, count / 50)
+        done, report = self._benchmark(job, extra, limit_s)
+        repetitions = _repetitions(report)
+        latencies = [repetition["real_time"] for repetition in repetitions]
+        timed_s = sum(latencies) / 1000
+        energy = judge(
+            self.session.device,
+            self.meter.source,
+            self.meter.power(done, self._meter_values(done)),
+            done,
+            float(np.mean(latencies)),
+            timed_s,
+            self.idle_w,
+            self.settings.energy_samples,
+        )
+        manifest, configuration = job.bundle.manifest, job.configuration
+        return Window(
+            device=self.session.device.name,
+            dataset=manifest.dataset,
+            network=manifest.network,
+            seed=manifest.seed,
+            configuration=configuration.name,
+            mask=configuration.mask,
+            role="reference" if reference else "measured",
+            round=number,
+            position=position,
+            started=started,
+            began_s=done.began_s,
+            ended_s=done.ended_s,
+            latencies_ms=tuple(latencies),
+            mean_cpu_ms=float(np.mean([repetition["cpu_time"] for repetition in repetitions])),
+            resident_bytes=done.peak_bytes,
+            energy=energy,
+            environment=environment(self.sensors, done, timed_s, report["context"].get("load_avg")),
+            valid=True,
+            command=tuple([*self.program(BENCHMARK, job), *module_arguments(manifest, configuration.name), *extra]),
+            bundle_sha256=sha256_file(job.bundle.folder / NAME),
+            module_sha256=manifest.files[configuration.module],
+            fingerprint=self.fingerprint,
+        )
+
+    def _benchmark(self, job: Job, extra: Sequence[str], limit_s: float) -> tuple[Finished, dict[str, Any]]:
+        arguments = module_arguments(job.bundle.manifest, job.configuration.name)
+        command = [*self.program(BENCHMARK, job), *arguments, "--benchmark_format=json", *extra]
+        done = self._run(command, job.folder, limit_s)
+        if done.status:
+            why = f"took longer than {limit_s:.0f} s" if done.overdue else f"status {done.status}"
+            raise DeviceError(
+                f"device {self.session.device.name}: {job.label} could not be measured ({why}): "
+                f"{done.errors.strip()[-600:] or 'it said nothing'}"
+            )
+        try:
+            return done, json.loads(done.output)
+        except json.JSONDecodeError:
+            raise DeviceError(
+                f"device {self.session.device.name}: the output of {BENCHMARK} for {job.label} is cut short; "
+                f"{self.session.disk_report()}"
+            ) from None
+
+    def _run(self, command: Sequence[str], folder: str, limit_s: float) -> Finished:
+        meter = self.session.device.meter
+        tick_ms = meter.interval_ms if self.meter.files and not isinstance(meter, ModelledMeter) else TICK_MS
+        return self.session.run(command, folder=folder, limit_s=limit_s, tick_ms=tick_ms)
+
+    def _meter_values(self, done: Finished) -> list[tuple[str, ...]]:
+        first, count = len(self.sensors.files), len(self.meter.files)
+        short = ("",) * count
+        return [(sample.values[first : first + count] + short)[:count] for sample in done.samples]
+
+
+def measure(session: Session, tools: str, jobs: Sequence[Job], settings: Benchmark) -> list[Window]:
+    """Measure ``jobs``, the first of which is the reference, on a device that is held.
+
+    Returns every window, those of rejected rounds too, marked. Raises DeviceError if something does not run and
+    MeasurementError if the device is too noisy and the settings say to stop.
+    """
+    meter = open_meter(session)
+    try:
+        sensors = find_sensors(session)
+        bench = Bench(session, tools, jobs, settings, meter, sensors)
+        bench.gate()
+        session.watch([*sensors.files, *meter.files])
+        bench.calibrate()
+        bench.idle()
+        windows, verdict = _rounds(bench, settings)
+        bench.idle()
+    finally:
+        meter.close()
+    if not verdict.enough:
+        text = (
+            f"device {session.device.name} is too noisy: fewer than {settings.rounds} of "
+            f"{settings.rounds + settings.extra_rounds} rounds hold up ({verdict.text}). Close other programs, fix the "
+            f"clock (governor performance, no turbo), cool it; or raise benchmark.drift_limit knowingly"
+        )
+        if settings.too_noisy == "stop":
+            raise MeasurementError(text)
+        logger.warning("%s. All its figures are marked as not valid", text)
+    marked = []
+    for window in windows:
+        reasons = verdict.reasons[window.round] if verdict.enough else ("too noisy", *verdict.reasons[window.round])
+        marked.append(window.model_copy(update={"valid": not reasons, "reasons": reasons}))
+    return marked
+
+
+def _rounds(bench: Bench, settings: Benchmark) -> tuple[list[Window], Verdict]:
+    generator = np.random.default_rng(settings.seed)
+    windows: list[Window] = []
+    others = bench.jobs[1:]
+    for number in range(settings.rounds + settings.extra_rounds):
+        order = [others[index] for index in generator.permutation(len(others))]
+        windows += bench.round(number, order)
+        if number + 1 < settings.rounds:
+            continue
+        verdict = judge_rounds(windows, settings)
+        if verdict.enough:
+            break
+        logger.info("device %s: %s", bench.session.device.name, verdict.text)
+    return windows, verdict
+
+
+def judge_rounds(windows: Sequence[Window], settings: Benchmark) -> Verdict:
+    """Which rounds hold up: no throttling, no change of clock, no drift of the reference.
+
+    The level of the reference is the median over all its windows so far, so that the first round is judged as
+    strictly as the last.
+    """
+    medians = {
+        (window.round, window.position): float(np.median(window.latencies_ms))
+        for window in windows
+        if window.role == "reference"
+    }
+    level = float(np.median(list(medians.values())))
+    clocks = [window.environment.frequency_mhz for window in windows]
+    known = [clock[1] for clock in clocks if clock is not None]
+    clock_level = float(np.median(known)) if known else None
+    reasons: dict[int, list[str]] = {number: [] for number in sorted({window.round for window in windows})}
+    for (number, _), median in medians.items():
+        drift = median / level - 1
+        if abs(drift) > settings.drift_limit:
+            reasons[number].append(f"the reference took {median:.4g} ms, {drift:+.0%} from its level")
+    for window in windows:
+        if window.environment.throttled:
+            reasons[window.round].append(f"throttled at position {window.position}")
+        clock = window.environment.frequency_mhz
+        if clock is None or clock_level is None:
+            continue
+        furthest = max(clock, key=lambda value: abs(value - clock_level))
+        if abs(furthest / clock_level - 1) > settings.frequency_limit:
+            reasons[window.round].append(f"clock at {furthest:.0f} MHz, level {clock_level:.0f} MHz")
+    fixed = {number: tuple(why) for number, why in reasons.items()}
+    return Verdict(fixed, sum(not why for why in fixed.values()) >= settings.rounds)
+
+
+def _repetitions(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The single runs in a report of the benchmark tool, in milliseconds. Raises MeasurementError."""
+    runs = [entry for entry in report["benchmarks"] if entry.get("run_type") == "iteration"]
+    if not runs or any(entry.get("time_unit") != "ms" or entry.get("error_occurred") for entry in runs):
+        raise MeasurementError(f"expected runs in ms from {BENCHMARK}, got {str(runs)[:300]}")
+    return runs

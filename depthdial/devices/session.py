@@ -1,0 +1,219 @@
+"""A held device: what its far side can be asked to do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from depthdial.config.devices import Device
+from depthdial.devices.connection import CONNECT_S, Channel, Runner, runner_for
+from depthdial.errors import DeviceError
+
+logger = logging.getLogger(__name__)
+ANSWER_S = 30.0
+SLACK_S = 30.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the far side saw at one moment: its uptime, the tool's peak resident kB, the watched files."""
+
+    uptime_s: float
+    peak_kb: int | None
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that ran on the device: uptimes of the device, instants of this machine's monotonic clock."""
+
+    status: int
+    began_s: float
+    ended_s: float
+    host_began_s: float
+    host_ended_s: float
+    output: str
+    errors: str
+    samples: tuple[Sample, ...]
+    overdue: bool
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """Peak resident memory, if it was seen."""
+        peaks = [sample.peak_kb for sample in self.samples if sample.peak_kb is not None]
+        return max(peaks) * 1024 if peaks else None
+
+
+class Session:
+    """A connection to a device, in its working folder. Use as a context; ``lock`` makes it the only one."""
+
+    def __init__(self, device: Device, runner: Runner | None = None) -> None:
+        self.device = device
+        self.runner = runner or runner_for(device)
+        self.channel = Channel(device.name, self.runner)
+        self.root = self._enter()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.channel.close()
+
+    def _enter(self) -> str:
+        try:
+            self.channel.request("enter", self.device.directory)
+            status, root = self._answer("entered", CONNECT_S + ANSWER_S)
+            if status:
+                raise DeviceError(
+                    f"device {self.device.name}: cannot make the folder {self.device.directory} there; is the disk "
+                    f"full or read-only, or does it belong to somebody else? Mend that, or change `directory`"
+                )
+        except BaseException:
+            self.channel.close()
+            raise
+        return root
+
+    def _answer(self, verb: str, seconds: float) -> tuple[int, str]:
+        line = self.channel.line(seconds)
+        words = line.split(" ", 2)
+        if len(words) < 3 or words[0] != verb or not words[1].isdigit():
+            raise DeviceError(
+                f"device {self.device.name}: expected {verb!r}, got {line[:200]!r}; does a login script on the device "
+                f"print something? It must not when there is no terminal"
+            )
+        return int(words[1]), words[2]
+
+    def lock(self, purpose: str) -> None:
+        """Wait until no other run holds the device. Raises DeviceError that names the holder after ``lock_minutes``."""
+        who = f"{os.environ.get('USER', os.getuid())}@{socket.gethostname()} pid {os.getpid()}"
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        limit = time.monotonic() + 60 * self.device.lock_minutes
+        self.channel.request("lock", f"{who}, {purpose}, since {since}")
+        told = ""
+        while True:
+            line = self.channel.line(ANSWER_S)
+            verb, status, rest = (line.split(" ", 2) + ["", ""])[:3]
+            if verb == "locked" and status == "0":
+                return
+            if verb != "busy":
+                raise DeviceError(
+                    f"device {self.device.name}: cannot be locked ({rest or line}); it needs the program flock "
+                    f"(util-linux or BusyBox) and a writable {self.device.directory}"
+                )
+            if rest != told:
+                logger.info("device %s is held by %s; waiting", self.device.name, rest)
+                told = rest
+            if time.monotonic() > limit:
+                raise DeviceError(
+                    f"device {self.device.name}: held by {rest} for longer than lock_minutes "
+                    f"({self.device.lock_minutes:g}); wait, or end that run"
+                )
+
+    def watch(self, files: Sequence[str]) -> None:
+        """Choose the files that are read while programs run."""
+        self.channel.request("watch", *files)
+        self._answer("watching", ANSWER_S)
+
+    def run(
+        self, program: Sequence[str], *, folder: str = ".", limit_s: float = 60.0, tick_ms: int = 1000
+    ) -> Finished:
+        """Run a program to its end; it is killed on the device after ``limit_s``."""
+        began = time.monotonic()
+        self.channel.request("run", folder, f"{tick_ms / 1000:.3f}", str(int(limit_s) + 1), *program)
+        status, rest = self._answer("done", limit_s + SLACK_S)
+        ended = time.monotonic()
+        fields = rest.split()
+        sizes = [int(size) for size in fields[2:]]
+        output, errors, samples = (self.channel.exactly(size, ANSWER_S + size / 1e5) for size in sizes)
+        text = samples.decode("utf-8", "replace")
+        return Finished(
+            status=status,
+            began_s=float(fields[0]),
+            ended_s=float(fields[1]),
+            host_began_s=began,
+            host_ended_s=ended,
+            output=output.decode("utf-8", "replace"),
+            errors=errors.decode("utf-8", "replace"),
+            samples=parse_samples(text),
+            overdue=text.endswith("overdue\n"),
+        )
+
+    def text(self, *program: str, folder: str = ".") -> str | None:
+        """What a program prints, stripped; None if it fails."""
+        done = self.run(program, folder=folder)
+        return done.output.strip() if done.status == 0 else None
+
+    def read(self, paths: Sequence[str]) -> dict[str, str]:
+        """The first lines of those files that can be read and are not empty."""
+        if not paths:
+            return {}
+        lines = self.run(["grep", "-m", "1", "-H", "-s", "-a", "", "--", *paths, "/dev/null"]).output.splitlines()
+        found = {}
+        for line in lines:
+            path = next((path for path in paths if line.startswith(f"{path}:")), None)
+            if path is not None:
+                found[path] = line[len(path) + 1 :].strip()
+        return found
+
+    def send_files(self, files: Mapping[str, Path], folder: str) -> None:
+        """Put files into an existing folder, over a connection of their own."""
+        channel = Channel(self.device.name, self.runner)
+        try:
+            channel.request("enter", self.root)
+            channel.line(CONNECT_S + ANSWER_S)
+            channel.request("receive", folder)
+            with tarfile.open(fileobj=_Sink(channel), mode="w|", format=tarfile.USTAR_FORMAT) as archive:  # type: ignore[call-overload]
+                for name, path in files.items():
+                    entry = archive.gettarinfo(path, name)
+                    entry.uid = entry.gid = entry.mtime = 0
+                    entry.uname = entry.gname = ""
+                    entry.mode = 0o700 if os.access(path, os.X_OK) else 0o600
+                    with path.open("rb") as stream:
+                        archive.addfile(entry, stream)
+            channel.end_input()
+            line = channel.line(ANSWER_S)
+            if line.split(" ")[:2] != ["received", "0"]:
+                raise DeviceError(f"device {self.device.name}: {self.disk_report()}")
+        finally:
+            channel.close()
+
+    def disk_report(self) -> str:
+        """Why a file could not be written, as far as the device's free space tells."""
+        text = self.text("df", "-Pk", ".") or ""
+        free = text.splitlines()[-1].split()[3] if len(text.splitlines()) > 1 else "?"
+        return f"files could not be written to {self.root} ({free} kB free there); make room, or change `directory`"
+
+
+class _Sink:
+    """A file to which tarfile writes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def write(self, data: bytes) -> int:
+        self.channel.send(data)
+        return len(data)
+
+
+def parse_samples(text: str) -> tuple[Sample, ...]:
+    """The samples of ``agent.sh``: tab-separated uptime, peak kB (or ``-``) and values; other lines are left out."""
+    samples = []
+    for line in text.splitlines():
+        fields = line.split("\t")
+        try:
+            uptime = float(fields[0])
+        except ValueError:
+            continue
+        peak = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else None
+        samples.append(Sample(uptime, peak, tuple(fields[2:])))
+    return tuple(samples)

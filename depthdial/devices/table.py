@@ -1,0 +1,133 @@
+"""The table of a device: latency, energy and memory of every configuration, derived from records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+
+from depthdial.config.benchmark import Benchmark
+from depthdial.deploy.manifest import Manifest
+from depthdial.devices.records import Window
+from depthdial.errors import MeasurementError
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        "network": pa.Column(str),
+        "configuration": pa.Column(str, pa.Check.str_matches(r"^c\d\d$")),
+        "mask": pa.Column(str, pa.Check.str_matches(r"^[01]+$")),
+        "macs": pa.Column("int64", pa.Check.gt(0)),
+        "accuracy": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
+        "accuracy_low": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
+        "accuracy_high": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
+        "n": pa.Column("int64", pa.Check.gt(0)),
+        "latency_ms": pa.Column(float, pa.Check.gt(0)),
+        "latency_low_ms": pa.Column(float, pa.Check.gt(0)),
+        "latency_high_ms": pa.Column(float, pa.Check.gt(0)),
+        "latency_p90_ms": pa.Column(float, pa.Check.gt(0)),
+        "latency_p99_ms": pa.Column(float, pa.Check.gt(0)),
+        "latency_mad_ms": pa.Column(float, pa.Check.ge(0)),
+        "energy_mj": pa.Column(float, nullable=True),
+        "energy_low_mj": pa.Column(float, nullable=True),
+        "energy_high_mj": pa.Column(float, nullable=True),
+        "energy_source": pa.Column(str, pa.Check.isin(["rapl", "hwmon", "command", "nvml", "modelled"])),
+        "resident_bytes": pa.Column("Int64", pa.Check.gt(0), nullable=True),
+        "valid": pa.Column(bool),
+    },
+    strict=True,
+    ordered=True,
+    unique=["network", "configuration"],
+)
+"""Columns of latency.parquet. Latencies are of single inferences; intervals are 95 % bootstrap intervals of medians.
+Energy is null where it is not valid. ``accuracy`` is on the test split."""
+
+
+def latency_table(windows: Sequence[Window], manifests: Sequence[Manifest], settings: Benchmark) -> pd.DataFrame:
+    """One row per configuration, from the windows that hold up (from all, marked, on a device that is too noisy).
+
+    Raises MeasurementError if a configuration of a manifest has no window.
+    """
+    generator = np.random.default_rng(settings.seed)
+    valid = any(window.valid for window in windows)
+    rows = []
+    for manifest in manifests:
+        for configuration in manifest.configurations:
+            own = [
+                window
+                for window in windows
+                if (window.network, window.configuration) == (manifest.network, configuration.name)
+                and window.valid == valid
+            ]
+            if not own:
+                raise MeasurementError(f"{manifest.network} {configuration.name} has no measurement; measure again")
+            test = configuration.test
+            rows.append(
+                {
+                    "network": manifest.network,
+                    "configuration": configuration.name,
+                    "mask": configuration.mask,
+                    "macs": configuration.macs,
+                    "accuracy": test.value if test else np.nan,
+                    "accuracy_low": test.low if test else np.nan,
+                    "accuracy_high": test.high if test else np.nan,
+                    **_latency(own, settings.resamples, generator),
+                    **_energy(own, settings.resamples, generator),
+                    "resident_bytes": max((w.resident_bytes for w in own if w.resident_bytes), default=None),
+                    "valid": valid,
+                }
+            )
+    table = pd.DataFrame(rows).astype({"resident_bytes": "Int64"})
+    return SCHEMA.validate(table)
+
+
+def _latency(windows: Sequence[Window], resamples: int, generator: np.random.Generator) -> dict[str, float | int]:
+    groups = [np.asarray(window.latencies_ms) for window in windows]
+    pooled = np.concatenate(groups)
+    median = float(np.median(pooled))
+    low, high = median_interval(groups, resamples, generator)
+    p90, p99 = np.quantile(pooled, (0.9, 0.99))
+    return {
+        "n": len(pooled),
+        "latency_ms": median,
+        "latency_low_ms": min(low, median),
+        "latency_high_ms": max(high, median),
+        "latency_p90_ms": float(p90),
+        "latency_p99_ms": float(p99),
+        "latency_mad_ms": float(np.median(np.abs(pooled - median))),
+    }
+
+
+def _energy(windows: Sequence[Window], resamples: int, generator: np.random.Generator) -> dict[str, float | str]:
+    """Median over windows, with the bootstrap interval over windows; null unless every window's energy is valid."""
+    source = windows[0].energy.source
+    values = [w.energy.energy_mj for w in windows if w.energy.valid and w.energy.energy_mj is not None]
+    if len(values) < len(windows):
+        return {"energy_mj": np.nan, "energy_low_mj": np.nan, "energy_high_mj": np.nan, "energy_source": source}
+    energies = np.asarray(values)
+    drawn = np.median(generator.choice(energies, (resamples, len(energies))), axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return {
+        "energy_mj": float(np.median(energies)),
+        "energy_low_mj": float(low),
+        "energy_high_mj": float(high),
+        "energy_source": source,
+    }
+
+
+def median_interval(
+    groups: Sequence[NDArray[np.float64]], resamples: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the median of samples that come in groups.
+
+    Groups are drawn with replacement and samples within each (two-stage cluster bootstrap; Davison and Hinkley 1997,
+    section 3.8): inferences of one window share its state, so they are no independent draws.
+    """
+    medians = np.empty(resamples)
+    for index in range(resamples):
+        drawn = [groups[group] for group in generator.integers(len(groups), size=len(groups))]
+        medians[index] = np.median(np.concatenate([generator.choice(group, len(group)) for group in drawn]))
+    low, high = np.quantile(medians, (0.025, 0.975))
+    return float(low), float(high)
