@@ -15,6 +15,7 @@ include: "rules/train.smk"
 include: "rules/masks.smk"
 include: "rules/select.smk"
 include: "rules/deploy.smk"
+include: "rules/bench.smk"
 
 
 localrules:

@@ -23,6 +23,8 @@ class CostModel(Section):
 class Benchmark(Section):
     """The measurement protocol."""
 
+    devices_file: str = "config/devices.yaml"
+    """The devices file. A relative path counts from the folder of the Snakefile."""
     devices: tuple[Name, ...] = Field(default=("local",), min_length=1)
     """Names of the devices to measure on, from the devices file."""
     rounds: int = Field(default=5, ge=3, le=1000)
@@ -30,11 +32,11 @@ class Benchmark(Section):
     reference, the full network."""
     extra_rounds: int = Field(default=5, ge=0, le=1000)
     """Rounds that may be repeated because they did not hold up; after that the device counts as too noisy."""
-    window_ms: int = Field(default=400, ge=10, le=600_000)
+    window_ms: int = Field(default=250, ge=10, le=600_000)
     """Least duration of a window, the time in which one configuration is inferred again and again."""
     least_inferences: int = Field(default=50, ge=10, le=100_000)
     """Least number of inferences in a window, however long they take."""
-    warm_up_ms: int = Field(default=100, ge=0, le=60_000)
+    warm_up_ms: int = Field(default=50, ge=0, le=60_000)
     """Inferences before each window that are not counted."""
     drift_limit: float = Field(default=0.1, gt=0, le=1)
     """A round is rejected if a median of the reference is further than this fraction from that of all rounds."""

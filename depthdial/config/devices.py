@@ -88,9 +88,7 @@ class ModelledMeter(Section):
     """Power of the busy device in watts, from its data sheet or a plug."""
 
 
-Meter = Annotated[
-    RaplMeter | HwmonMeter | CommandMeter | NvmlMeter | ModelledMeter, Field(discriminator="kind")
-]
+Meter = Annotated[RaplMeter | HwmonMeter | CommandMeter | NvmlMeter | ModelledMeter, Field(discriminator="kind")]
 
 
 class Device(Section):
@@ -154,31 +152,31 @@ class Devices(Section):
             raise ValueError(f"devices: {', '.join(twice)} given more than once; names are identities")
         return self
 
-    def named(self, name: str) -> Device:
-        """The device of that name. Raises ConfigError that lists those there are."""
-        for device in self.devices:
-            if device.name == name:
-                return device
-        raise ConfigError(f"there is no device {name!r}; devices are {', '.join(d.name for d in self.devices)}")
 
-
-def load_devices(path: str | os.PathLike[str], targets: tuple[str, ...] | None = None) -> Devices:
-    """Read and check a devices file; with ``targets`` also that each device's target is among them.
+def load_devices(
+    path: str | os.PathLike[str], names: tuple[str, ...] | None = None, targets: tuple[str, ...] | None = None
+) -> dict[str, Device]:
+    """The devices that a file describes, those of ``names`` if given, each with a target among ``targets`` if given.
 
     Raises ConfigError with every problem at once.
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected `devices:` and a list of devices, got {type(values).__name__}")
-    devices = check(Devices, values, str(path))
+        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from None
+    devices = {device.name: device for device in check(Devices, values, str(path)).devices}
+    wanted = list(devices) if names is None else list(names)
     problems = [
-        f"devices[{index}].target: there is no target {device.target!r}; targets are {', '.join(targets)}"
-        for index, device in enumerate(devices.devices)
-        if targets is not None and device.target not in targets
+        f"devices: there is no device {name!r}; there are {', '.join(devices)}"
+        for name in wanted
+        if name not in devices
+    ]
+    problems += [
+        f"device {name}: target {devices[name].target!r} is not among those that the experiment compiles for "
+        f"({', '.join(targets)}); add it to deploy.targets"
+        for name in wanted
+        if targets is not None and name in devices and devices[name].target not in targets
     ]
     if problems:
         raise ConfigError(report(str(path), problems))
-    return devices
+    return {name: devices[name] for name in wanted}

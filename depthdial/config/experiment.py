@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
+from depthdial.config.benchmark import Benchmark
 from depthdial.config.data import Dataset
 from depthdial.config.deploy import Deploy
 from depthdial.config.evaluate import Evaluate
@@ -44,6 +45,8 @@ class Experiment(Section):
     """How configurations are chosen among the masks."""
     deploy: Deploy = Deploy()
     """How configurations are compiled, checked and bundled."""
+    benchmark: Benchmark = Benchmark()
+    """How configurations are measured on devices."""
     figures: Figures = Figures()
     """How figures look."""
 

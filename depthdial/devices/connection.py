@@ -188,7 +188,7 @@ def _last(errors: str) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-class ConnectionLost(DeviceError):
+class ConnectionLostError(DeviceError):
     """The far side is gone."""
 
 
@@ -216,7 +216,7 @@ class Channel:
         self.send(agent_source())
 
     def send(self, data: bytes) -> None:
-        """Hand bytes over. Raises ConnectionLost."""
+        """Hand bytes over. Raises ConnectionLostError."""
         try:
             self._input.write(data)
             self._input.flush()
@@ -255,19 +255,19 @@ class Channel:
 
     def _fill(self, limit: float) -> None:
         if not self._selector.select(max(0.0, limit - time.monotonic())):
-            raise ConnectionLost(f"device {self.name}: no answer in time; is it hung, or its network slow?")
+            raise ConnectionLostError(f"device {self.name}: no answer in time; is it hung, or its network slow?")
         data = os.read(self._output.fileno(), CHUNK)
         if not data:
             raise self.lost()
         self._buffer += data
 
-    def lost(self) -> ConnectionLost:
+    def lost(self) -> ConnectionLostError:
         """The error that says why the far side is gone."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
         self._errors.seek(0)
         errors = self._errors.read().decode("utf-8", "replace").strip()
-        return ConnectionLost(f"device {self.name}: {self.runner.explain(errors)}")
+        return ConnectionLostError(f"device {self.name}: {self.runner.explain(errors)}")
 
     def close(self) -> None:
         """End the far side; it cleans up when its input ends."""

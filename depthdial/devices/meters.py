@@ -60,9 +60,15 @@ NOTHING = Power(np.empty(0), np.empty(0), np.empty(0))
 class Meter(Protocol):
     """A source of power samples on one device."""
 
-    source: EnergySource
-    files: tuple[str, ...]
-    """Files that must be watched while a window runs."""
+    @property
+    def source(self) -> EnergySource:
+        """What stands in records and tables."""
+        ...
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that must be watched while a window runs."""
+        ...
 
     def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
         """Power during a finished run; ``values`` are the watched files' contents, a tuple per sample."""
@@ -165,16 +171,17 @@ class Hwmon:
         chips = [folder for folder in folders if names.get(f"{folder}/name") == meter.chip]
         if not chips:
             there = ", ".join(sorted(set(names.values()))) or "none"
-            raise DeviceError(f"device {session.device.name}: no sensor chip {meter.chip!r} under {root}; there: {there}")
-        tried = []
+            raise DeviceError(
+                f"device {session.device.name}: no sensor chip {meter.chip!r} under {root}; there: {there}"
+            )
         for folder in chips:
             files = (session.text("ls", "--", folder) or "").split()
             for channel in _channels(session, folder, files, meter.channel):
-                for group in ((f"power{channel}_input",), (f"power{channel}_average",), (f"in{channel}_input", f"curr{channel}_input")):
+                watts = ((f"power{channel}_input",), (f"power{channel}_average",))
+                for group in (*watts, (f"in{channel}_input", f"curr{channel}_input")):
                     paths = tuple(f"{folder}/{name}" for name in group)
                     if len(session.read(paths)) == len(paths):
                         return cls(paths)
-                    tried.append(group[0])
         raise DeviceError(
             f"device {session.device.name}: sensor chip {meter.chip} has no readable channel {meter.channel!r}; there: "
             f"{', '.join(name for name in files if name.endswith(('_input', '_label', '_average'))) or 'nothing'}"
@@ -305,7 +312,7 @@ def _doubts(
             f"{len(part.times_s)} power samples in {timed_s:.2f} s, at least {least_samples} are needed; lengthen "
             f"window_ms or read the meter more often"
         )
-    if 2 * CLOCK_S > CLOCK_SHARE * timed_s:
+    if CLOCK_SHARE * timed_s < 2 * CLOCK_S:
         doubts.append(f"the timed part lasts {timed_s:.2f} s, too short for a clock of 10 ms; lengthen window_ms")
     silent = max(float(part.seconds.max()), ended_s - float(part.times_s[-1]))
     if silent > GAP * interval_s:

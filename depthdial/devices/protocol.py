@@ -30,6 +30,7 @@ from depthdial.files import sha256_file
 
 logger = logging.getLogger(__name__)
 CALIBRATION_S = 0.05
+CALIBRATION_TICK_MS = 10
 TICK_MS = 100
 """How often sensors are read while a window runs without a meter that must be read."""
 
@@ -71,6 +72,7 @@ class Bench:
         self.meter, self.sensors = meter, sensors
         self.fingerprint = fingerprint(session, tools)
         self.inferences: dict[str, int] = {}
+        self.resident_bytes: dict[str, int | None] = {}
         self.idle_w: float | None = None
 
     def program(self, tool: str, job: Job) -> list[str]:
@@ -96,10 +98,14 @@ class Bench:
                     )
 
     def calibrate(self) -> None:
-        """Choose the number of inferences in a window of each configuration."""
+        """Choose the number of inferences in a window of each configuration; see how much memory it needs.
+
+        Memory is taken here because the benchmark tool's own grows with the number of repetitions that it reports.
+        """
         for job in self.jobs:
             extra = [f"--benchmark_min_time={CALIBRATION_S}s"]
-            done, report = self._benchmark(job, extra, limit_s=120)
+            done, report = self._benchmark(job, extra, limit_s=120, tick_ms=CALIBRATION_TICK_MS)
+            self.resident_bytes[job.label] = done.peak_bytes
             latency_ms = _repetitions(report)[0]["real_time"]
             count = math.ceil(self.settings.window_ms / latency_ms)
             self.inferences[job.label] = max(count, self.settings.least_inferences)
@@ -161,20 +167,22 @@ class Bench:
             ended_s=done.ended_s,
             latencies_ms=tuple(latencies),
             mean_cpu_ms=float(np.mean([repetition["cpu_time"] for repetition in repetitions])),
-            resident_bytes=done.peak_bytes,
+            resident_bytes=self.resident_bytes[job.label],
             energy=energy,
             environment=environment(self.sensors, done, timed_s, report["context"].get("load_avg")),
             valid=True,
-            command=tuple([*self.program(BENCHMARK, job), *module_arguments(manifest, configuration.name), *extra]),
+            command=(*self.program(BENCHMARK, job), *module_arguments(manifest, configuration.name), *extra),
             bundle_sha256=sha256_file(job.bundle.folder / NAME),
             module_sha256=manifest.files[configuration.module],
             fingerprint=self.fingerprint,
         )
 
-    def _benchmark(self, job: Job, extra: Sequence[str], limit_s: float) -> tuple[Finished, dict[str, Any]]:
+    def _benchmark(
+        self, job: Job, extra: Sequence[str], limit_s: float, tick_ms: int | None = None
+    ) -> tuple[Finished, dict[str, Any]]:
         arguments = module_arguments(job.bundle.manifest, job.configuration.name)
         command = [*self.program(BENCHMARK, job), *arguments, "--benchmark_format=json", *extra]
-        done = self._run(command, job.folder, limit_s)
+        done = self._run(command, job.folder, limit_s, tick_ms)
         if done.status:
             why = f"took longer than {limit_s:.0f} s" if done.overdue else f"status {done.status}"
             raise DeviceError(
@@ -189,9 +197,10 @@ class Bench:
                 f"{self.session.disk_report()}"
             ) from None
 
-    def _run(self, command: Sequence[str], folder: str, limit_s: float) -> Finished:
+    def _run(self, command: Sequence[str], folder: str, limit_s: float, tick_ms: int | None = None) -> Finished:
         meter = self.session.device.meter
-        tick_ms = meter.interval_ms if self.meter.files and not isinstance(meter, ModelledMeter) else TICK_MS
+        if tick_ms is None:
+            tick_ms = meter.interval_ms if self.meter.files and not isinstance(meter, ModelledMeter) else TICK_MS
         return self.session.run(command, folder=folder, limit_s=limit_s, tick_ms=tick_ms)
 
     def _meter_values(self, done: Finished) -> list[tuple[str, ...]]:
@@ -246,7 +255,8 @@ def _rounds(bench: Bench, settings: Benchmark) -> tuple[list[Window], Verdict]:
         verdict = judge_rounds(windows, settings)
         if verdict.enough:
             break
-        logger.info("device %s: %s", bench.session.device.name, verdict.text)
+        held = sum(not why for why in verdict.reasons.values())
+        logger.info("device %s: %d of %d rounds hold up so far", bench.session.device.name, held, number + 1)
     return windows, verdict
 
 

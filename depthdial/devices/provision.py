@@ -18,7 +18,9 @@ from depthdial.files import sha256_file
 
 logger = logging.getLogger(__name__)
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
+STORED = re.compile(r"(runtime|bundle)-[A-Za-z0-9_.+-]+-[0-9a-f]{16}")
 KEPT = 8
+"""Folders that stay on a device after a benchmark, the newest ones."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _must(session: Session, *program: str) -> None:
 def stored(session: Session) -> list[str]:
     """Names of the folders that depthdial keeps on the device, newest first."""
     listed = session.text("ls", "-t", "--", ".") or ""
-    return [name for name in listed.splitlines() if re.fullmatch(r"(runtime|bundle)-[A-Za-z0-9_.+-]+-[0-9a-f]{16}", name)]
+    return [name for name in listed.splitlines() if STORED.fullmatch(name)]
 
 
 def remove(session: Session, keep: int = 0) -> list[str]:

@@ -99,10 +99,12 @@ def write_records(path: str | os.PathLike[str], windows: Iterable[Window]) -> No
 
 def read_records(path: str | os.PathLike[str]) -> list[Window]:
     """Read and check. Raises ArtefactError that names file and line."""
-    windows = []
+    windows: list[Window] = []
+    number = 0
     try:
         with Path(path).open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
+            for line in stream:
+                number += 1
                 windows.append(Window.model_validate_json(line))
     except OSError as error:
         raise ArtefactError(f"{path}: cannot be read ({error.strerror})") from None

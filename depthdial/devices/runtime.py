@@ -35,7 +35,7 @@ def runtime_version() -> str:
 
 
 def runtime_tools(machine: str, cache: Path) -> dict[str, Path]:
-    """The tools for ``x86_64`` or ``aarch64`` by name: the installed ones, or out of a wheel fetched once into ``cache``.
+    """The tools for ``x86_64`` or ``aarch64`` by name: the installed ones, or from a wheel fetched once into ``cache``.
 
     Raises DeviceError if the wheel cannot be had.
     """

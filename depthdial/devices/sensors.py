@@ -32,7 +32,9 @@ def find_sensors(session: Session) -> Sensors:
     """The sensors of the measured cores that can be read."""
     root = session.device.sysfs
     cores = [f"{root}/devices/system/cpu/cpu{core}" for core in session.device.cores]
-    thermal = [f"{root}/class/thermal/{name}" for name in (session.text("ls", "--", f"{root}/class/thermal") or "").split()]
+    thermal = [
+        f"{root}/class/thermal/{name}" for name in (session.text("ls", "--", f"{root}/class/thermal") or "").split()
+    ]
     zones = [f"{path}/temp" for path in thermal if "/thermal_zone" in path]
     types = session.read([f"{path}/type" for path in thermal if "/cooling_device" in path])
     coolers = [

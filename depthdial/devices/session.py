@@ -102,7 +102,7 @@ class Session:
         told = ""
         while True:
             line = self.channel.line(ANSWER_S)
-            verb, status, rest = (line.split(" ", 2) + ["", ""])[:3]
+            verb, status, rest = [*line.split(" ", 2), "", ""][:3]
             if verb == "locked" and status == "0":
                 return
             if verb != "busy":
@@ -124,9 +124,7 @@ class Session:
         self.channel.request("watch", *files)
         self._answer("watching", ANSWER_S)
 
-    def run(
-        self, program: Sequence[str], *, folder: str = ".", limit_s: float = 60.0, tick_ms: int = 1000
-    ) -> Finished:
+    def run(self, program: Sequence[str], *, folder: str = ".", limit_s: float = 60.0, tick_ms: int = 1000) -> Finished:
         """Run a program to its end; it is killed on the device after ``limit_s``."""
         began = time.monotonic()
         self.channel.request("run", folder, f"{tick_ms / 1000:.3f}", str(int(limit_s) + 1), *program)

@@ -1,0 +1,180 @@
+"""Which rounds hold up, what becomes of records, tables and intervals."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from depthdial.config.benchmark import Benchmark
+from depthdial.deploy.manifest import Accuracy, BundledConfiguration, CompiledFor, Gate, Input, Manifest
+from depthdial.devices.protocol import judge_rounds
+from depthdial.devices.records import Energy, read_records, write_records
+from depthdial.devices.table import SCHEMA, latency_table, median_interval
+from depthdial.errors import ArtefactError, MeasurementError
+from tests.rigs.windows import make_window
+
+SETTINGS = Benchmark(rounds=3, resamples=200)
+
+
+def references(levels: list[tuple[float, float]]) -> list:
+    """Two windows of the reference per round, at the given medians in ms."""
+    return [
+        make_window(round=number, position=position, latencies_ms=(level,) * 5)
+        for number, pair in enumerate(levels)
+        for position, level in zip((0, 7), pair, strict=True)
+    ]
+
+
+def test_a_quiet_device_needs_no_more_rounds() -> None:
+    verdict = judge_rounds(references([(1.0, 1.01), (1.02, 1.0), (0.99, 1.0)]), SETTINGS)
+    assert verdict.enough
+    assert not any(verdict.reasons.values())
+
+
+def test_a_drifting_round_is_rejected_with_its_figures_and_one_more_is_enough() -> None:
+    windows = references([(1.0, 1.0), (1.0, 1.3), (1.0, 1.0)])
+    verdict = judge_rounds(windows, SETTINGS)
+    assert not verdict.enough
+    assert verdict.reasons[1] == ("the reference took 1.3 ms, +30% from its level",)
+    more = [*windows, *references([(1.0, 1.0)] * 4)[6:]]
+    assert judge_rounds(more, SETTINGS).enough
+
+
+def test_the_first_round_is_judged_like_the_others() -> None:
+    verdict = judge_rounds(references([(2.0, 2.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)]), SETTINGS)
+    assert verdict.enough
+    assert [number for number, why in verdict.reasons.items() if why] == [0]
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=6, max_size=6), st.floats(0.01, 100))
+def test_the_verdict_does_not_depend_on_the_unit_of_time(levels: list[float], scale: float) -> None:
+    pairs = [(a, b) for a, b in zip(levels[::2], levels[1::2], strict=True)]
+    scaled = [(a * scale, b * scale) for a, b in pairs]
+
+    def rejected(pairs: list[tuple[float, float]]) -> list[bool]:
+        return [
+            bool(why) for why in judge_rounds(references(pairs), Benchmark(rounds=3, drift_limit=0.1)).reasons.values()
+        ]
+
+    assert rejected(pairs) == rejected(scaled)
+
+
+def test_throttling_and_a_changed_clock_reject_a_round() -> None:
+    windows = references([(1.0, 1.0)] * 3)
+    windows += [make_window(role="measured", round=number, position=1, frequency=2000.0) for number in range(3)]
+    windows += [make_window(role="measured", round=1, position=2, frequency=1500.0)]
+    windows += [make_window(role="measured", round=2, position=2, throttled=True)]
+    verdict = judge_rounds(windows, SETTINGS)
+    assert verdict.reasons == {
+        0: (),
+        1: ("clock at 1500 MHz, level 2000 MHz",),
+        2: ("throttled at position 2",),
+    }
+    assert "round 2: throttled at position 2" in verdict.text
+
+
+def test_records_come_back_as_they_were_and_damage_is_located(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    windows = [make_window(round=number) for number in range(3)]
+    write_records(path, windows)
+    assert read_records(path) == windows
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:50]]))
+    with pytest.raises(ArtefactError, match="line 2 is not a measurement window"):
+        read_records(path)
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        read_records(tmp_path / "absent")
+
+
+def manifest(*names: str, network: str = "dial") -> Manifest:
+    configurations = tuple(
+        BundledConfiguration(
+            name=name,
+            mask="111",
+            macs=1000,
+            on_front=True,
+            validation_accuracy=0.9,
+            test=Accuracy(n=100, value=0.9, low=0.8, high=0.95) if name == "c00" else None,
+            module="m",
+            batchnorm="b",
+            expected=("e",),
+        )
+        for name in names
+    )
+    return Manifest(
+        dataset="digits",
+        network=network,
+        seed=0,
+        architecture={},
+        scaling="none",
+        recalibrated=True,
+        target=CompiledFor(name="host", backend="llvm-cpu", triple="t", cpu="c", features=(), flags=(), compiler="1"),
+        input=Input(shape=(1, 1, 8, 8), mean=(0.0,), deviation=(1.0,), classes=("a",)),
+        weights="w",
+        gate=Gate(inputs=("i",), absolute=0.1, relative=0.1),
+        configurations=configurations,
+        files={},
+    )
+
+
+def test_the_table_is_made_of_the_rounds_that_hold_up() -> None:
+    windows = [
+        make_window(round=0, latencies_ms=(1.0,) * 10),
+        make_window(round=1, latencies_ms=(9.0,) * 10, valid=False, reasons=("drift",)),
+        make_window(round=2, latencies_ms=(1.2,) * 10),
+        make_window(network="resnet8", role="measured", latencies_ms=(3.0,) * 4),
+    ]
+    table = latency_table(windows, [manifest("c00"), manifest("c00", network="resnet8")], SETTINGS)
+    assert list(table.columns) == list(SCHEMA.columns)
+    row = table.iloc[0]
+    assert row["n"] == 20
+    assert row["latency_ms"] == pytest.approx(1.1)
+    assert (row["latency_low_ms"], row["latency_high_ms"]) == (1.0, 1.2)
+    assert row["accuracy"] == 0.9
+    assert table["valid"].all()
+    assert table.iloc[1]["network"] == "resnet8"
+
+
+def test_a_device_that_is_too_noisy_gives_a_table_that_says_so() -> None:
+    windows = [make_window(valid=False, reasons=("too noisy",))]
+    table = latency_table(windows, [manifest("c00")], SETTINGS)
+    assert not table["valid"].any()
+    assert table.iloc[0]["n"] == 10
+
+
+def test_energy_stands_in_the_table_only_if_every_window_has_it() -> None:
+    good = Energy(source="rapl", valid=True, energy_mj=4.0, mean_w=4.0)
+    bad = Energy(source="rapl", valid=False, reasons=("stopped",))
+    table = latency_table([make_window(energy=good), make_window(round=1, energy=good)], [manifest("c00")], SETTINGS)
+    assert (table.iloc[0]["energy_mj"], table.iloc[0]["energy_source"]) == (4.0, "rapl")
+    table = latency_table([make_window(energy=good), make_window(round=1, energy=bad)], [manifest("c00")], SETTINGS)
+    assert pd.isna(table.iloc[0]["energy_mj"])
+    assert table.iloc[0]["energy_source"] == "rapl"
+
+
+def test_a_configuration_without_measurement_is_an_error() -> None:
+    with pytest.raises(MeasurementError, match="dial c01 has no measurement"):
+        latency_table([make_window()], [manifest("c00", "c01")], SETTINGS)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_interval_holds_what_repeated_experiments_would_give(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    groups = [1 + generator.normal(0, 0.05) + generator.exponential(0.1, 60) for _ in range(8)]
+    low, high = median_interval(groups, 300, np.random.default_rng(0))
+    assert low <= np.median(np.concatenate(groups)) <= high
+    assert (low, high) == median_interval(groups, 300, np.random.default_rng(0))
+
+
+def test_intervals_of_windows_that_differ_are_wider_than_of_windows_that_agree() -> None:
+    generator = np.random.default_rng(0)
+    agreeing = [1 + generator.normal(0, 0.01, 100) for _ in range(6)]
+    differing = [samples + shift for samples, shift in zip(agreeing, np.linspace(-0.2, 0.2, 6), strict=True)]
+    widths = [
+        high - low for low, high in (median_interval(g, 300, np.random.default_rng(0)) for g in (agreeing, differing))
+    ]
+    assert widths[1] > 5 * widths[0]
