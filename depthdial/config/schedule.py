@@ -25,7 +25,7 @@ class Grid(Section):
     reserve: Levels = (0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.3)
     """Charge left, as a multiple of what the plan needs for the rest of the horizon: 1 is on plan. Each level
     has a budget of its own, so that the table says what to do with more or less energy than planned."""
-    deadline_relative: Levels = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25)
+    deadline_relative: Levels = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     """Deadlines as multiples of the latency of c00 on the device, at the chosen quantile."""
     deadline_ms: Levels = ()
     """Deadlines in milliseconds; instead of deadline_relative, for a grid that knows its device."""

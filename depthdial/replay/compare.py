@@ -1,0 +1,161 @@
+"""All policies on all held-out traces: the tables behind the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from depthdial.config.schedule import Schedule as Settings
+from depthdial.replay.oracle import bound, plan_oracle, rewards
+from depthdial.replay.policies import Fixed, Greedy, Scheduled
+from depthdial.replay.simulate import Policy, Replayed, plan, replay
+from depthdial.schedule.choices import Choice, choices_of
+from depthdial.schedule.table import ScheduleTable
+from depthdial.traces.trace import Trace
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``summary``: a row per trace and policy. ``steps``: a row per trace, policy and step. See docs/schedule.md."""
+
+    summary: pd.DataFrame
+    steps: pd.DataFrame
+
+
+def compare(
+    measurements: pd.DataFrame,
+    table: ScheduleTable,
+    settings: Settings,
+    training: Sequence[Trace],
+    held_out: Sequence[Trace],
+) -> Comparison:
+    """Replay every policy on every held-out trace; what is learnt, is learnt from the training traces alone."""
+    dial = choices_of(measurements, table.network)
+    others = [name for name in dict.fromkeys(measurements["network"]) if name != table.network]
+    static = [choice for name in others for choice in choices_of(measurements, name)]
+    choices = (*dial, *static)
+    horizon_s = settings.horizon_h * 3600
+    planned = plan(training, horizon_s)
+    single = _best_single(training, dial, table.charge_j, horizon_s)
+    runs: list[tuple[Replayed, float, float]] = []
+    for trace in held_out:
+        # A shorter trace gets its share of the charge, so that the task is as hard.
+        charge = table.charge_j * trace.duration_s / horizon_s
+        candidates = range(len(dial))
+        oracle = plan_oracle(trace, choices, candidates, charge)
+        limit = bound(trace, choices, candidates, charge)
+        for policy in _policies(table, choices, static, single, settings.quantile):
+            runs.append((_run(policy, trace, choices, charge, planned, settings), charge, limit))
+        runs.append((_run(oracle, trace, choices, charge, planned, settings), charge, limit))
+    return Comparison(_summary(runs, table.energy_source), _steps(runs, choices))
+
+
+def _run(
+    policy: Policy,
+    trace: Trace,
+    choices: Sequence[Choice],
+    charge: float,
+    planned: np.ndarray,
+    settings: Settings,
+) -> Replayed:
+    # The oracle pays nothing for switches, so that it bounds the others.
+    price = 0.0 if policy.name == "oracle" else settings.switch_energy_mj
+    return replay(policy, trace, choices, charge, planned, switch_energy_mj=price)
+
+
+def _policies(
+    table: ScheduleTable,
+    choices: Sequence[Choice],
+    static: Sequence[Choice],
+    single: int,
+    quantile: str,
+) -> list[Policy]:
+    dial = [c for c, choice in enumerate(choices) if choice.network == table.network]
+    resident = {configuration.name for configuration in table.configurations}
+    full = next(c for c in dial if choices[c].name == "c00")
+    found: list[Policy] = [Fixed("full network", full)]
+    found += [Fixed(f"static {choice.network}", len(dial) + i) for i, choice in enumerate(static)]
+    found += [
+        Fixed(f"best single ({choices[single].name})", single),
+        Greedy(choices, [c for c in dial if choices[c].name in resident], quantile),
+        Scheduled(table, choices, feedback=False),
+        Scheduled(table, choices, feedback=True),
+    ]
+    return found
+
+
+def _best_single(
+    training: Sequence[Trace],
+    dial: Sequence[Choice],
+    charge_j: float,
+    horizon_s: float,
+) -> int:
+    """The configuration that gets most inferences right and in time on the training traces."""
+    totals = np.zeros(len(dial))
+    for trace in training:
+        charge = charge_j * trace.duration_s / horizon_s
+        reward, cost = rewards(trace, dial, range(len(dial)))
+        affordable = np.cumsum(cost, axis=0) <= charge * (1 - np.cumsum(trace.background))[:, None]
+        totals += np.where(affordable, reward, 0.0).sum(axis=0)
+    return int(np.argmax(totals))
+
+
+def _summary(runs: Sequence[tuple[Replayed, float, float]], energy_source: str) -> pd.DataFrame:
+    oracle = {run.trace.name: float(run.value.sum()) for run, _, _ in runs if run.policy == "oracle"}
+    rows = []
+    for run, charge, limit in runs:
+        served, met, value = (float(a.sum()) for a in (run.served, run.met, run.value))
+        energy = float(run.energy_j.sum())
+        ended = np.flatnonzero(run.choice < 0)
+        rows.append(
+            {
+                "trace": run.trace.name,
+                "policy": run.policy,
+                "arrivals": float(run.trace.arrivals.sum()),
+                "inferences": served,
+                "met": met,
+                "miss_rate": 1 - met / served if served else 0.0,
+                "correct": value,
+                "accuracy": value / met if met else 0.0,
+                "accuracy_offered": value / max(float(run.trace.arrivals.sum()), 1.0),
+                "energy_j": energy,
+                "charge_j": charge,
+                "inferences_per_charge": charge * served / energy if energy else 0.0,
+                "switches": run.switches,
+                "empty_at_h": float(run.trace.time_s[ended[0]]) / 3600 if ended.size else float("nan"),
+                "regret": 1 - value / oracle[run.trace.name],
+                "oracle_gap": max(0.0, 1 - oracle[run.trace.name] / limit),
+                "energy_source": energy_source,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _steps(runs: Sequence[tuple[Replayed, float, float]], choices: Sequence[Choice]) -> pd.DataFrame:
+    frames = []
+    names = np.array([*(choice.name for choice in choices), ""])
+    accuracy = np.array([*(choice.accuracy for choice in choices), np.nan])
+    for run, charge, _ in runs:
+        frames.append(
+            pd.DataFrame(
+                {
+                    "trace": run.trace.name,
+                    "policy": run.policy,
+                    "time_s": run.trace.time_s,
+                    "arrivals": run.trace.arrivals,
+                    "deadline_ms": run.trace.deadline_ms,
+                    "slowdown": run.trace.slowdown,
+                    "configuration": names[run.choice],
+                    "accuracy": accuracy[run.choice],
+                    "met": run.met,
+                    "energy_j": run.energy_j,
+                    "battery": run.left_j / charge,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True).astype(
+        {"trace": "category", "policy": "category", "configuration": "category"}
+    )

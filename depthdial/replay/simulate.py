@@ -1,0 +1,122 @@
+"""Replay a policy on a trace: energies, deadlines and accuracy as measured, one decision per step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.schedule.choices import Choice
+from depthdial.traces.trace import Trace
+
+MILLI = 1e-3
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a policy may know when it decides: nothing of the future, nor of the slowdown."""
+
+    time_s: float
+    deadline_ms: float
+    rate_hz: float
+    energy_left_j: float
+    charge_j: float
+    planned_share: float
+    """Share of the charge that the plan keeps for the rest of the horizon."""
+
+
+class Policy(Protocol):
+    """A rule that chooses a configuration for every step."""
+
+    name: str
+
+    def choose(self, moment: Moment) -> int:
+        """Index of the configuration to run now."""
+
+    def observe(self, choice: int, latency_ms: float) -> None:
+        """How long an inference of this step took."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What happened, step by step; arrays have shape (steps,). ``choice`` is -1 once the charge is used up."""
+
+    policy: str
+    trace: Trace
+    choice: NDArray[np.intp]
+    served: NDArray[np.float64]
+    met: NDArray[np.float64]
+    """Expected number of inferences that met their deadline."""
+    value: NDArray[np.float64]
+    """Expected number of inferences that were right and in time."""
+    energy_j: NDArray[np.float64]
+    left_j: NDArray[np.float64]
+    """Energy left after each step."""
+
+    @property
+    def switches(self) -> int:
+        """Changes of configuration."""
+        running = self.choice[self.choice >= 0]
+        return int((np.diff(running) != 0).sum())
+
+
+def plan(traces: Sequence[Trace], horizon_s: float) -> NDArray[np.float64]:
+    """Share of the demand still to come at 0, 1/100, ... of the horizon, averaged over training traces. Shape (101,)."""
+    points = np.linspace(0, 1, 101)
+    curves = []
+    for trace in traces:
+        done = np.concatenate([[0.0], np.cumsum(trace.arrivals)])
+        moments = np.linspace(0, 1, trace.steps + 1)
+        curves.append(1 - np.interp(points, moments, done / max(done[-1], 1.0)))
+    return np.asarray(np.mean(curves, axis=0), dtype=np.float64)
+
+
+def replay(
+    policy: Policy,
+    trace: Trace,
+    choices: Sequence[Choice],
+    charge_j: float,
+    planned: NDArray[np.float64],
+    *,
+    seed: int = 0,
+    switch_energy_mj: float = 0.0,
+) -> Replayed:
+    """Run a policy over a trace on one charge.
+
+    Latencies are the measured ones times the slowdown of the trace; the share of a step's inferences that meet
+    the deadline follows the measured quantiles, so that nothing but what the policy observes is drawn at random.
+    """
+    uniform = np.random.default_rng(seed).uniform(size=trace.steps)
+    in_time = np.array([choice.met(trace.deadline_ms / trace.slowdown) for choice in choices])
+    taken = np.array([choice.drawn(uniform) * trace.slowdown for choice in choices])
+    choice = np.full(trace.steps, -1, dtype=np.intp)
+    served, met, value, spent = (np.zeros(trace.steps) for _ in range(4))
+    left = np.zeros(trace.steps)
+    energy, previous = charge_j, -1
+    shares = np.interp(np.linspace(0, 1, trace.steps, endpoint=False), np.linspace(0, 1, 101), planned)
+    for t in range(trace.steps):
+        energy -= trace.background[t] * charge_j
+        if energy > 0:
+            moment = Moment(
+                float(trace.time_s[t]),
+                float(trace.deadline_ms[t]),
+                float(trace.arrivals[t]) / trace.step_s,
+                energy,
+                charge_j,
+                float(shares[t]),
+            )
+            c = policy.choose(moment)
+            price = switch_energy_mj * MILLI if previous not in (-1, c) else 0.0
+            each = choices[c].energy_mj * MILLI
+            served[t] = min(trace.arrivals[t], max(0.0, energy - price) / each)
+            spent[t] = min(energy, served[t] * each + price)
+            met[t] = served[t] * in_time[c, t]
+            value[t] = met[t] * choices[c].accuracy
+            energy -= spent[t]
+            choice[t], previous = c, c
+            policy.observe(c, float(taken[c, t]))
+        left[t] = max(energy, 0.0)
+    return Replayed(policy.name, trace, choice, served, met, value, spent, left)

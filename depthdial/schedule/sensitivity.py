@@ -1,0 +1,111 @@
+"""What bounds a schedule: shadow prices of energy and time, and the optimum over K."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.errors import ScheduleError
+from depthdial.schedule.model import SCALE, Cells, build, run
+from depthdial.schedule.problem import Problem
+from depthdial.schedule.solve import Solution, solve
+
+BINDING = 1e-4
+"""A budget binds if less than this share of it is left and more of it would buy accuracy."""
+
+
+@dataclass(frozen=True)
+class TimePrice:
+    """What more time at one level of the deadline would buy."""
+
+    deadline_ms: float
+    next_ms: float
+    choice: int
+    accuracy_per_ms: float
+
+
+def energy_prices(problem: Problem, solution: Solution, time_limit_s: float = 30.0) -> NDArray[np.float64]:
+    """Expected accuracy gained per mJ more for an inference, under each budget; shape (budgets,).
+
+    The duals of the budgets in the linear relaxation at the solution's resident set. By linear duality they
+    bound what more energy can gain there, and the relaxation splits at most one cell per budget, so that they
+    hold up to the weight of that cell.
+    """
+    missing = bool((solution.missed & problem.serves.any(axis=1)).any())
+    model = build(
+        problem,
+        Cells.of(problem),
+        "accuracy",
+        limits=solution.limits_mj,
+        residents=frozenset(solution.residents),
+        may_miss=missing,
+        most_misses=_servable_misses(problem, solution) + 1e-9 if missing else None,
+    )
+    if run(model, time_limit_s, integer=False) is None:
+        raise ScheduleError("the relaxation of a solved schedule is infeasible (please report this)")
+    duals = {constraint.name: constraint.pi for constraint in model.lp.constraints()}
+    prices = np.zeros(len(problem.budgets))
+    for index, limit in enumerate(solution.limits_mj):
+        # The constraint reads energy / limit <= 1, the objective -SCALE x accuracy.
+        prices[index] = max(0.0, -(duals.get(f"budget_{index}") or 0.0) / SCALE / limit)
+    return prices
+
+
+def _servable_misses(problem: Problem, solution: Solution) -> float:
+    return float(problem.weight[solution.missed & problem.serves.any(axis=1)].sum())
+
+
+def is_binding(solution: Solution, prices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which budgets bind; shape (budgets,)."""
+    left = 1 - solution.energy_mj / solution.limits_mj
+    return np.asarray((prices > 0) & (left < BINDING + 1e-2), dtype=np.bool_)
+
+
+def time_prices(
+    problem: Problem, solution: Solution, prices: NDArray[np.float64]
+) -> list[TimePrice]:
+    """For every level of the deadline, the resident configuration worth most per millisecond that is lacking.
+
+    What a configuration is worth in a cell is its accuracy less its energy at the shadow price; the gain over
+    the present choice, weighted and summed over the cells of the level, is divided by the time that lacks.
+    """
+    if not problem.grid.has("deadline"):
+        return []
+    price = np.zeros(problem.grid.size)
+    for index, budget in enumerate(problem.budgets):
+        share = problem.weight[budget.cells].sum()
+        price[budget.cells] = prices[index] / share if share > 0 else 0.0
+    worth = problem.accuracy[None, :] - price[:, None] * problem.energy_mj[None, :]
+    present = np.where(
+        solution.missed,
+        -price * problem.energy_mj[solution.choice],
+        worth[np.arange(problem.grid.size), solution.choice],
+    )
+    level = problem.grid.indices("deadline")
+    found = []
+    for index, deadline in enumerate(problem.grid.axis("deadline").values.tolist()):
+        cells = np.flatnonzero(level == index)
+        best = TimePrice(deadline, 0.0, int(solution.choice[cells[0]]), 0.0)
+        for c in solution.residents:
+            lacking = float(problem.latency_ms[c]) - deadline
+            gain = float((problem.weight[cells] * np.maximum(0, worth[cells, c] - present[cells])).sum())
+            if lacking > 0 and gain / lacking > best.accuracy_per_ms:
+                best = TimePrice(deadline, lacking, c, gain / lacking)
+        found.append(best)
+    return found
+
+
+def curve(problem: Problem, most: int, time_limit_s: float = 30.0) -> list[tuple[int, Solution]]:
+    """The optimum with at most 1, 2, ... ``most`` configurations, as far as there is one."""
+    accuracy_only = replace(problem, conditions=replace(problem.conditions, transitions={}))
+    if problem.switch_energy_mj == 0:
+        problem = accuracy_only
+    found = []
+    for resident in range(1, most + 1):
+        try:
+            found.append((resident, solve(replace(problem, resident=resident), time_limit_s)))
+        except ScheduleError:
+            continue
+    return found

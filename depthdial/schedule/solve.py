@@ -1,0 +1,294 @@
+"""Solve a schedule to proven optimality: misses, then budget, then accuracy, then switches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.errors import ScheduleError
+from depthdial.schedule.check import check
+from depthdial.schedule.model import SCALE, Cells, Model, Objective, Solved, build, run
+from depthdial.schedule.problem import Problem
+
+logger = logging.getLogger(__name__)
+
+SLACK = 1e-9
+"""Relative room left when one objective's optimum becomes the next one's constraint."""
+DIRECT = 3000
+"""Up to this many cells times configurations one model is solved; above, the bound comes from merged cells."""
+SWITCH_LIMIT_S = 0.5
+"""Time for the last objective; without a proof by then, the table found for accuracy stands."""
+ROUNDS = 12
+"""Resident sets tried before the merged bound is given up for the one model."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A table and the proof of its optimality. ``choice`` indexes the problem's configurations."""
+
+    choice: NDArray[np.intp]
+    missed: NDArray[np.bool_]
+    residents: tuple[int, ...]
+    accuracy: float
+    """Expected accuracy of an inference, missed ones counted as wrong."""
+    bound: float
+    """No table that misses as few cells and keeps the budgets has a higher expected accuracy."""
+    misses: float
+    """Expected share of inferences in cells that are not served in time."""
+    switches: float
+    """Expected switches per inference."""
+    limits_mj: NDArray[np.float64]
+    """The budgets as they were kept: where one yields to the cheapest table, its energy."""
+    energy_mj: NDArray[np.float64]
+    """Mean energy of an inference under each budget."""
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """Relative distance of the proven bound from what was reached."""
+        return max(0.0, self.bound - self.accuracy) / max(self.accuracy, 1e-12)
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The optimum of one objective: the model it was read from, its value and bound."""
+
+    model: Model
+    solved: Solved
+    residents: frozenset[int]
+
+
+def solve(problem: Problem, time_limit_s: float = 30.0) -> Solution:
+    """The table that is best in this order: fewest misses, within budget, most accurate, fewest switches.
+
+    Raises ScheduleError if K, memory or budgets admit no table, or if optimality was not proven in time.
+    """
+    started = time.perf_counter()
+    deadline = started + time_limit_s
+    _refuse(problem)
+    small, kept = prune(problem)
+    limits = np.array([budget.limit_mj for budget in small.budgets])
+    bounds: dict[str, Any] = {"limits": limits}
+    best = _optimise(small, "accuracy", deadline, bounds)
+    if best is None:
+        bounds = _relax(small, deadline)
+        best = _optimise(small, "accuracy", deadline, bounds)
+        if best is None:
+            raise ScheduleError(
+                "no table keeps the budgets, the order of the battery levels and the bound on resident "
+                f"configurations (K = {problem.resident}) at once; raise schedule.resident or the charge"
+            )
+    final = _fewest_switches(small, best, deadline, bounds) if small.conditions.transitions else best
+    solution = _read(problem, kept, final, -best.solved.bound, bounds["limits"], time.perf_counter() - started)
+    check(problem, solution)
+    return solution
+
+
+def prune(problem: Problem) -> tuple[Problem, NDArray[np.intp]]:
+    """The problem without configurations that another one beats in everything; and the indices of those kept.
+
+    Exact: wherever a dominated configuration stands, the dominating one may. Only if some cell falls to the
+    fastest resident configuration, and faster is not always cheaper, could that lose a table; then all stay.
+    """
+    order = np.lexsort((problem.energy_mj, problem.latency_ms))
+    faster_is_cheaper = np.all(np.diff(problem.energy_mj[order]) >= 0)
+    if problem.unservable.any() and not faster_is_cheaper:
+        return problem, np.arange(len(problem.choices))
+    costs = np.column_stack([problem.latency_ms, problem.energy_mj, -problem.accuracy, problem.memory])
+    kept = []
+    for c, cost in enumerate(costs):
+        no_worse = np.all(costs <= cost, axis=1)
+        better = no_worse & np.any(costs < cost, axis=1)
+        twin = no_worse & ~better & (np.arange(len(costs)) < c)
+        if not (better | twin).any():
+            kept.append(c)
+    index = np.array(kept, dtype=np.intp)
+    small = replace(
+        problem,
+        choices=tuple(problem.choices[c] for c in kept),
+        serves=problem.serves[:, index],
+        latency_ms=problem.latency_ms[index],
+        energy_mj=problem.energy_mj[index],
+        accuracy=problem.accuracy[index],
+        memory=problem.memory[index],
+    )
+    return small, index
+
+
+def _refuse(problem: Problem) -> None:
+    """Refuse bounds that no table can keep, before any model is built."""
+    if problem.resident < 1:
+        raise ScheduleError(f"schedule.resident: K = {problem.resident}, but at least one configuration runs")
+    if problem.memory_bytes is not None and problem.memory.min() > problem.memory_bytes:
+        raise ScheduleError(
+            f"schedule.memory_bytes: {problem.memory_bytes} bytes hold no configuration; the smallest takes "
+            f"{problem.memory.min()}"
+        )
+    cheapest = problem.energy_mj.min()
+    for budget in problem.budgets:
+        if not np.isfinite(budget.limit_mj) or budget.limit_mj <= 0:
+            raise ScheduleError(f"budget {budget.name}: {budget.limit_mj} mJ per inference is no budget")
+        if not budget.may_yield and budget.limit_mj < cheapest:
+            raise ScheduleError(_too_low(problem, budget.name, budget.limit_mj, float(cheapest)))
+
+
+def _too_low(problem: Problem, name: str, limit_mj: float, needed_mj: float) -> str:
+    inferences = problem.conditions.inferences
+    return (
+        f"the charge is below the cheapest table: budget {name} allows {limit_mj:.6g} mJ per inference, at least "
+        f"{needed_mj:.6g} mJ are needed; {inferences:.0f} inferences then take {needed_mj * inferences * 1e-3:.6g} J "
+        f"and the charge is {problem.charge_j:.6g} J: raise schedule.charge, shorten schedule.horizon_h, or add "
+        "cheaper configurations"
+    )
+
+
+def _relax(problem: Problem, deadline: float) -> dict[str, Any]:
+    """The fewest misses, and the budgets as far as they must yield to that. Raises ScheduleError if one may not."""
+    wide = np.full(len(problem.budgets), problem.energy_mj.max() * 1e3 + 1e3)
+    fewest = _optimise(problem, "misses", deadline, {"limits": wide, "may_miss": True})
+    if fewest is None:
+        raise ScheduleError("no resident set within K and the memory bound exists")
+    misses = fewest.solved.value
+    bounds: dict[str, Any] = {"may_miss": misses > SLACK, "most_misses": misses + SLACK}
+    limits = np.array([budget.limit_mj for budget in problem.budgets])
+    least = _optimise(problem, "excess", deadline, bounds | {"limits": limits})
+    if least is None:
+        raise ScheduleError("no table exists within K, the memory bound and the order of the battery levels")
+    for budget, excess in zip(problem.budgets, least.model.excess, strict=True):
+        if excess.varValue > 1e-7 and not budget.may_yield:
+            needed = budget.limit_mj * (1 + excess.varValue)
+            raise ScheduleError(_too_low(problem, budget.name, budget.limit_mj, needed))
+    yields = np.array([max(0.0, excess.varValue) for excess in least.model.excess])
+    return bounds | {"limits": limits * (1 + yields) * np.where(yields > 0, 1 + SLACK, 1.0)}
+
+
+def _optimise(
+    problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
+) -> Optimum | None:
+    """The optimum of one objective within the bounds that earlier ones left; None if infeasible."""
+    if problem.grid.size * len(problem.choices) > DIRECT:
+        found = _by_resident_sets(problem, objective, deadline, bounds)
+        if found != "unproven":
+            return found
+    model = build(problem, Cells.of(problem), objective, **bounds)
+    solved = run(model, _left(deadline))
+    return None if solved is None else Optimum(model, solved, _chosen(model))
+
+
+def _by_resident_sets(
+    problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
+) -> Optimum | None | str:
+    """Bound with merged cells, solve the cells for the resident set found, exclude that set, repeat.
+
+    The merged model is a relaxation, so its optimum over all sets not yet excluded bounds what they can give.
+    Once that is no better than the best table found, the table is optimal. ``"unproven"`` after ROUNDS sets.
+    """
+    cells, merged = Cells.of(problem), Cells.merged(problem)
+    excluded: list[frozenset[int]] = []
+    best: Optimum | None = None
+    while len(excluded) < ROUNDS:
+        relaxed = build(problem, merged, objective, excluded=excluded, **bounds)
+        bound = run(relaxed, _left(deadline))
+        if bound is None or (best is not None and bound.value >= best.solved.value):
+            break
+        residents = _chosen(relaxed)
+        excluded.append(residents)
+        model = build(problem, cells, objective, residents=residents, **bounds)
+        solved = run(model, _left(deadline))
+        if solved is not None and (best is None or solved.value < best.solved.value):
+            best = Optimum(model, solved, residents)
+    else:
+        return "unproven"
+    return best
+
+
+def _fewest_switches(problem: Problem, best: Optimum, deadline: float, bounds: dict[str, Any]) -> Optimum:
+    """Among the equally accurate tables of this resident set, one with the fewest expected switches.
+
+    A choice whose reduced cost in the linear relaxation exceeds what the optimum left open cannot stand in any
+    table as accurate; with those fixed at 0, few cells are left to decide.
+    """
+    assert best.model.accuracy is not None
+    accuracy = best.model.accuracy.value()
+    cells = Cells.of(problem)
+    relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
+    linear = run(relaxed, _left(deadline), integer=False)
+    assert linear is not None
+    open_gap = max(0.0, -linear.value - accuracy * (1 - SLACK))
+    model = build(
+        problem,
+        cells,
+        "switches",
+        residents=best.residents,
+        least_accuracy=accuracy * (1 - SLACK),
+        **bounds,
+    )
+    for key, x in relaxed.x.items():
+        if x.dj / SCALE > open_gap + SLACK and best.model.x[key].varValue < 0.5:
+            model.x[key].upBound = 0
+    try:
+        solved = run(model, min(SWITCH_LIMIT_S, _left(deadline)))
+    except ScheduleError:
+        logger.warning("the fewest switches were not proven in %g s; the accurate table stands", SWITCH_LIMIT_S)
+        return best
+    return best if solved is None else Optimum(model, solved, best.residents)
+
+
+def _left(deadline: float) -> float:
+    return max(0.05, deadline - time.perf_counter())
+
+
+def _chosen(model: Model) -> frozenset[int]:
+    """The resident set of a solved model."""
+    return frozenset(
+        c for c, y in model.resident.items() if (y if isinstance(y, int) else round(y.varValue)) == 1
+    )
+
+
+def _read(
+    problem: Problem,
+    kept: NDArray[np.intp],
+    optimum: Optimum,
+    bound: float,
+    limits: NDArray[np.float64],
+    seconds: float,
+) -> Solution:
+    """The table in a solved model; indices are those of the problem before pruning."""
+    model = optimum.model
+    choice = np.full(problem.grid.size, -1, dtype=np.intp)
+    for (s, c), x in model.x.items():
+        if round(x.varValue) == 1:
+            choice[s] = kept[c]
+    missed = choice < 0
+    used = set(choice[~missed].tolist())
+    if missed.any():
+        fastest = next(c for c, f in model.fastest.items() if round(f.varValue) == 1)
+        choice[missed] = kept[fastest]
+        used.add(int(kept[fastest]))
+    weight, accuracy = problem.weight, problem.accuracy
+    spent = weight * problem.energy_mj[choice]
+    moves = problem.conditions.transitions
+    changing = {move: rate for move, rate in moves.items() if choice[move[0]] != choice[move[1]]}
+    energy = []
+    for budget in problem.budgets:
+        inside = set(budget.cells.tolist())
+        price = sum(rate for (s, _), rate in changing.items() if s in inside) * problem.switch_energy_mj
+        energy.append((spent[budget.cells].sum() + price) / max(weight[budget.cells].sum(), 1e-300))
+    expected = float((weight * accuracy[choice] * ~missed).sum())
+    return Solution(
+        choice=choice,
+        missed=missed,
+        residents=tuple(sorted(used)),
+        accuracy=expected,
+        bound=max(expected, bound),
+        misses=float(weight[missed].sum()),
+        switches=float(sum(changing.values())),
+        limits_mj=limits,
+        energy_mj=np.array(energy),
+        seconds=seconds,
+    )

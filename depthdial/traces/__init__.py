@@ -1,0 +1,1 @@
+"""Traces of edge conditions: generated, recorded, and what is learnt from them."""

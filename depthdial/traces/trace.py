@@ -1,0 +1,155 @@
+"""A trace: what the surroundings asked of the device, step by step."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from depthdial.config.traces import Regime, TraceSpec
+from depthdial.errors import ConfigError
+
+Array = NDArray[np.float64]
+COLUMNS = ("time_s", "arrivals", "deadline_ms", "slowdown", "background")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Conditions over time; all arrays have shape (steps,). One decision is made per step.
+
+    ``arrivals`` counts the inputs of a step, ``deadline_ms`` bounds each of them, ``slowdown`` multiplies the
+    measured latencies, ``background`` is the share of the full charge that others draw during the step.
+    """
+
+    name: str
+    time_s: Array
+    arrivals: Array
+    deadline_ms: Array
+    slowdown: Array
+    background: Array
+
+    @property
+    def steps(self) -> int:
+        """Number of decisions."""
+        return len(self.time_s)
+
+    @property
+    def step_s(self) -> float:
+        """Length of a step in seconds."""
+        return float(np.median(np.diff(self.time_s))) if self.steps > 1 else 1.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the trace in seconds."""
+        return float(self.time_s[-1] - self.time_s[0]) + self.step_s
+
+
+def generate(name: str, spec: TraceSpec, full_latency_ms: float, seed: int) -> Trace:
+    """Draw a trace; the same seed gives the same trace.
+
+    Deadlines and slowdowns follow regimes with exponential dwell times (a semi-Markov chain); arrivals follow
+    a daily curve. ``full_latency_ms`` is the latency of c00 to which relative deadlines refer.
+    """
+    random = np.random.default_rng(seed)
+    time_s = np.arange(0.0, spec.duration_h * 3600, spec.step_s)
+    steps = len(time_s)
+    daily = 1 - spec.load.swing * np.cos(2 * np.pi * time_s / 86400)
+    rate = spec.load.mean_hz * daily * _noise(random, spec.load.noise, steps)
+    unit = 1.0 if spec.deadlines_in_ms else full_latency_ms
+    deadline = unit * _regimes(random, spec.deadlines, time_s) * _noise(random, spec.deadline_noise, steps)
+    slowdown = _regimes(random, spec.slowdowns, time_s) * _noise(random, spec.slowdown_noise, steps)
+    return Trace(
+        name=f"{name}-{seed}",
+        time_s=time_s,
+        arrivals=np.round(rate * spec.step_s),
+        deadline_ms=deadline,
+        slowdown=slowdown,
+        background=np.full(steps, spec.background / steps),
+    )
+
+
+def _noise(random: np.random.Generator, sigma: float, steps: int) -> Array:
+    """Log-normal factors with median 1."""
+    return np.exp(random.normal(0.0, sigma, steps)) if sigma > 0 else np.ones(steps)
+
+
+def _regimes(random: np.random.Generator, regimes: tuple[Regime, ...], time_s: Array) -> Array:
+    """The value of the regime that holds at each time."""
+    values = np.empty_like(time_s)
+    weight = np.array([regime.weight for regime in regimes])
+    now, end = float(time_s[0]), float(time_s[-1])
+    current = int(random.choice(len(regimes), p=weight / weight.sum()))
+    while now <= end:
+        until = now + random.exponential(regimes[current].dwell_s)
+        values[(time_s >= now) & (time_s <= until)] = regimes[current].value
+        now = until
+        if len(regimes) > 1:
+            others = np.where(np.arange(len(regimes)) == current, 0.0, weight)
+            current = int(random.choice(len(regimes), p=others / others.sum()))
+    return values
+
+
+def read_spec(path: str | os.PathLike[str]) -> TraceSpec:
+    """Read a trace's YAML file. Raises ConfigError that names the file and the keys."""
+    try:
+        return TraceSpec.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such trace; traces are .yaml or .csv files of config/traces/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{path}: not a trace: {problems}") from None
+
+
+def read_csv(path: str | os.PathLike[str], full_latency_ms: float) -> Trace:
+    """Read a recorded trace: a CSV file with the columns time_s, arrivals and deadline_ms or deadline_relative.
+
+    The columns slowdown (default 1) and background (share of the charge per step, default 0) may be there too.
+    Raises ConfigError that names the file, the column and the row.
+    """
+    try:
+        table = pd.read_csv(path, comment="#")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable trace: {error}") from None
+    known = {*COLUMNS, "deadline_relative"}
+    if unknown := [column for column in table.columns if column not in known]:
+        raise ConfigError(f"{path}: unknown columns {unknown}; a trace has {sorted(known)}")
+    if "deadline_relative" in table:
+        table["deadline_ms"] = table["deadline_relative"] * full_latency_ms
+    if missing := {"time_s", "arrivals", "deadline_ms"} - set(table.columns):
+        raise ConfigError(f"{path}: the trace lacks the columns {sorted(missing)}")
+    table = table.assign(
+        slowdown=table.get("slowdown", 1.0), background=table.get("background", 0.0)
+    )
+    columns = {column: table[column].to_numpy(dtype=np.float64) for column in COLUMNS}
+    least = {"time_s": 0.0, "arrivals": 0.0, "deadline_ms": 1e-9, "slowdown": 1e-9, "background": 0.0}
+    for column, values in columns.items():
+        bad = ~(np.isfinite(values) & (values >= least[column]))
+        if len(values) == 0 or bad.any():
+            row = int(np.flatnonzero(bad)[0]) if len(values) else 0
+            got = values[row] if len(values) else "no rows"
+            raise ConfigError(f"{path}: row {row + 1}, column {column}: {got}; finite numbers of at least 0")
+    if np.any(np.diff(columns["time_s"]) <= 0):
+        raise ConfigError(f"{path}: time_s must ascend")
+    return Trace(name=Path(path).stem, **columns)
+
+
+def read_traces(
+    paths: list[str], seeds: tuple[int, ...], full_latency_ms: float
+) -> tuple[Trace, ...]:
+    """All traces of some files: one for each CSV file, one per seed for each YAML file."""
+    found: list[Trace] = []
+    for path in paths:
+        if Path(path).suffix == ".csv":
+            found.append(read_csv(path, full_latency_ms))
+        else:
+            spec = read_spec(path)
+            found += [generate(Path(path).stem, spec, full_latency_ms, seed) for seed in seeds]
+    return tuple(found)
