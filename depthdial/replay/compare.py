@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from depthdial.config.schedule import Schedule as Settings
-from depthdial.replay.oracle import bound, plan_oracle, rewards
+from depthdial.replay.oracle import plan_oracle, rewards
 from depthdial.replay.policies import Fixed, Greedy, Scheduled
 from depthdial.replay.simulate import Policy, Replayed, plan, replay
 from depthdial.schedule.choices import Choice, choices_of
@@ -38,15 +38,14 @@ def compare(
     static = [choice for name in others for choice in choices_of(measurements, name)]
     choices = (*dial, *static)
     horizon_s = settings.horizon_h * 3600
-    planned = plan(training, horizon_s)
+    planned = plan(training)
     single = _best_single(training, dial, table.charge_j, horizon_s)
     runs: list[tuple[Replayed, float, float]] = []
     for trace in held_out:
         # A shorter trace gets its share of the charge, so that the task is as hard.
         charge = table.charge_j * trace.duration_s / horizon_s
         candidates = range(len(dial))
-        oracle = plan_oracle(trace, choices, candidates, charge)
-        limit = bound(trace, choices, candidates, charge)
+        oracle, limit = plan_oracle(trace, choices, candidates, charge)
         for policy in _policies(table, choices, static, single, settings.quantile):
             runs.append((_run(policy, trace, choices, charge, planned, settings), charge, limit))
         runs.append((_run(oracle, trace, choices, charge, planned, settings), charge, limit))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.replay.simulate import MILLI, Moment
+from depthdial.replay.simulate import IDLE, MILLI, Moment
 from depthdial.schedule.choices import Choice
 from depthdial.traces.trace import Trace
 
-LEVELS = 6000
+BUCKETS = 400
 
 
 @dataclass
@@ -37,68 +37,78 @@ def rewards(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Inferences right and in time, and joules, for every step and candidate; shape (steps, candidates) each."""
     limit = trace.deadline_ms / trace.slowdown
-    reward = np.column_stack(
-        [
-            trace.arrivals * choices[c].accuracy * choices[c].met(limit) for c in candidates
-        ]
-    )
+    reward = np.column_stack([trace.arrivals * choices[c].accuracy * choices[c].met(limit) for c in candidates])
     cost = np.column_stack([trace.arrivals * choices[c].energy_mj * MILLI for c in candidates])
     return reward, cost
 
 
 def plan_oracle(
     trace: Trace, choices: Sequence[Choice], candidates: Sequence[int], charge_j: float
-) -> Oracle:
-    """Dynamic programming backwards over steps and the energy left, in LEVELS parts of the charge.
+) -> tuple[Oracle, float]:
+    """The oracle's plan, and a bound on what any policy can get right and in time.
 
-    Energies are rounded to whole parts; the plan is replayed with the exact ones, and ``bound`` certifies
-    how far it can be from the optimum.
+    Dynamic programming over steps and the energy spent. States are kept in a corridor around the path of the
+    Lagrangian relaxation, BUCKETS wide, one per part of energy: the one with the greatest value, with its exact
+    energy, so that rounding cannot be exploited. The relaxation's value bounds every policy from above and
+    certifies the plan.
     """
     reward, cost = rewards(trace, choices, candidates)
-    unit = charge_j / LEVELS
-    # Rounding the sums, not the steps, keeps the error of a run of equal choices below one part.
-    parts = np.diff(np.rint(np.cumsum(cost, axis=0) / unit), axis=0, prepend=0).astype(np.intp)
-    drained = np.diff(np.rint(np.cumsum(trace.background) * LEVELS), prepend=0).astype(np.intp)
-    value = np.zeros(LEVELS + 1)
-    best = np.zeros((trace.steps, LEVELS + 1), dtype=np.uint8)
-    for t in range(trace.steps - 1, -1, -1):
-        options = np.full((len(candidates), LEVELS + 1), -np.inf)
-        for index, part in enumerate(parts[t]):
-            if part <= LEVELS:
-                options[index, part:] = reward[t, index] + value[: LEVELS + 1 - part]
-        # Where nothing can be paid for, nothing is served.
-        best[t] = options.argmax(axis=0)
-        value = np.maximum(options.max(axis=0), 0.0)
-        if drained[t]:
-            value = np.concatenate([np.zeros(drained[t]), value[: -drained[t]]])
-            best[t] = np.concatenate([np.zeros(drained[t], np.uint8), best[t, : -drained[t]]])
-    path = np.zeros(trace.steps, dtype=np.intp)
-    left = LEVELS
-    for t in range(trace.steps):
-        index = int(best[t, max(left, 0)])
-        path[t] = candidates[index]
-        left -= int(parts[t, index] + drained[t])
-    return Oracle(path)
-
-
-def bound(trace: Trace, choices: Sequence[Choice], candidates: Sequence[int], charge_j: float) -> float:
-    """No policy gets more inferences right and in time: the Lagrangian dual of the charge, minimised by bisection."""
-    reward, cost = rewards(trace, choices, candidates)
+    # A step may also be left out.
+    reward = np.column_stack([reward, np.zeros(trace.steps)])
+    cost = np.column_stack([cost, np.zeros(trace.steps)])
     available = charge_j * (1 - float(trace.background.sum()))
+    bound, path = _relaxation(reward, cost, available)
+    index = _corridor(reward, cost, available, np.cumsum(cost[np.arange(trace.steps), path]))
+    chosen = np.array([*candidates, IDLE], dtype=np.intp)
+    return Oracle(chosen[index]), bound
 
-    def dual(price: float) -> tuple[float, float]:
-        worth = reward - price * cost
-        index = worth.argmax(axis=1)
-        rows = np.arange(trace.steps)
-        served = worth[rows, index] > 0
-        spent = float(cost[rows, index][served].sum())
-        return float(worth[rows, index][served].sum()) + price * available, spent
 
+def _relaxation(
+    reward: NDArray[np.float64], cost: NDArray[np.float64], available: float
+) -> tuple[float, NDArray[np.intp]]:
+    """The Lagrangian dual of the charge, minimised by bisection over its price: value, and a path within it."""
+    rows = np.arange(len(reward))
     low, high = 0.0, float((reward / np.maximum(cost, 1e-300)).max())
-    found = dual(low)[0]
-    for _ in range(60):
-        middle = (low + high) / 2
-        upper, spent = dual(middle)
-        found = min(found, upper)
-        low, high = (middle, high) if spent > available else (low, middle)
-    return found
+    bound = np.inf
+    for _ in range(80):
+        price = (low + high) / 2
+        path = (reward - price * cost).argmax(axis=1)
+        spent = float(cost[rows, path].sum())
+        bound = min(bound, float((reward - price * cost)[rows, path].sum()) + price * available)
+        low, high = (price, high) if spent > available else (low, price)
+    free = reward.argmax(axis=1)
+    if cost[rows, free].sum() <= available:
+        return float(reward[rows, free].sum()), free
+    return bound, (reward - high * cost).argmax(axis=1)
+
+
+def _corridor(
+    reward: NDArray[np.float64], cost: NDArray[np.float64], available: float, around: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """The best path within the charge whose spending stays near ``around``; shape (steps,)."""
+    steps, options = reward.shape
+    width = 8 * float(cost.max())
+    unit = 2 * width / BUCKETS
+    value, spent = np.zeros(1), np.zeros(1)
+    parents: list[NDArray[np.intp]] = []
+    taken: list[NDArray[np.intp]] = []
+    for t in range(steps):
+        energy = (spent[:, None] + cost[t]).reshape(-1)
+        total = (value[:, None] + reward[t]).reshape(-1)
+        bucket = np.floor((energy - around[t] + width) / unit)
+        inside = np.flatnonzero((energy <= available) & (bucket >= 0) & (bucket < BUCKETS))
+        order = inside[np.lexsort((-total[inside], bucket[inside]))]
+        first = np.append(True, np.diff(bucket[order]) > 0)
+        kept = order[first]
+        # More energy spent for less value is never better.
+        ahead = np.maximum.accumulate(np.append(-np.inf, total[kept][:-1]))
+        kept = kept[total[kept] > ahead]
+        parents.append(kept // options)
+        taken.append(kept % options)
+        value, spent = total[kept], energy[kept]
+    state = int(value.argmax())
+    path = np.zeros(steps, dtype=np.intp)
+    for t in range(steps - 1, -1, -1):
+        path[t] = taken[t][state]
+        state = int(parents[t][state])
+    return path

@@ -47,8 +47,7 @@ class Greedy:
         fitting = [
             c
             for c in self.candidates
-            if self.choices[c].latency(self.quantile) <= moment.deadline_ms
-            and self.choices[c].energy_mj <= allowed
+            if self.choices[c].latency(self.quantile) <= moment.deadline_ms and self.choices[c].energy_mj <= allowed
         ]
         if fitting:
             return max(fitting, key=lambda c: self.choices[c].accuracy)

@@ -13,6 +13,8 @@ from depthdial.schedule.choices import Choice
 from depthdial.traces.trace import Trace
 
 MILLI = 1e-3
+IDLE = -1
+"""No configuration: the step is not served."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Policy(Protocol):
     name: str
 
     def choose(self, moment: Moment) -> int:
-        """Index of the configuration to run now."""
+        """Index of the configuration to run now, or IDLE."""
 
     def observe(self, choice: int, latency_ms: float) -> None:
         """How long an inference of this step took."""
@@ -42,7 +44,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class Replayed:
-    """What happened, step by step; arrays have shape (steps,). ``choice`` is -1 once the charge is used up."""
+    """What happened, step by step; arrays have shape (steps,). ``choice`` is IDLE once the charge is used up."""
 
     policy: str
     trace: Trace
@@ -63,8 +65,8 @@ class Replayed:
         return int((np.diff(running) != 0).sum())
 
 
-def plan(traces: Sequence[Trace], horizon_s: float) -> NDArray[np.float64]:
-    """Share of the demand still to come at 0, 1/100, ... of the horizon, averaged over training traces. Shape (101,)."""
+def plan(traces: Sequence[Trace]) -> NDArray[np.float64]:
+    """Share of the demand still to come at 0, 1/100, ... 1 of the horizon, the mean of some traces; shape (101,)."""
     points = np.linspace(0, 1, 101)
     curves = []
     for trace in traces:
@@ -92,10 +94,10 @@ def replay(
     uniform = np.random.default_rng(seed).uniform(size=trace.steps)
     in_time = np.array([choice.met(trace.deadline_ms / trace.slowdown) for choice in choices])
     taken = np.array([choice.drawn(uniform) * trace.slowdown for choice in choices])
-    choice = np.full(trace.steps, -1, dtype=np.intp)
+    choice = np.full(trace.steps, IDLE, dtype=np.intp)
     served, met, value, spent = (np.zeros(trace.steps) for _ in range(4))
     left = np.zeros(trace.steps)
-    energy, previous = charge_j, -1
+    energy, previous = charge_j, IDLE
     shares = np.interp(np.linspace(0, 1, trace.steps, endpoint=False), np.linspace(0, 1, 101), planned)
     for t in range(trace.steps):
         energy -= trace.background[t] * charge_j
@@ -109,7 +111,10 @@ def replay(
                 float(shares[t]),
             )
             c = policy.choose(moment)
-            price = switch_energy_mj * MILLI if previous not in (-1, c) else 0.0
+            if c == IDLE:
+                left[t] = energy
+                continue
+            price = switch_energy_mj * MILLI if previous not in (IDLE, c) else 0.0
             each = choices[c].energy_mj * MILLI
             served[t] = min(trace.arrivals[t], max(0.0, energy - price) / each)
             spent[t] = min(energy, served[t] * each + price)

@@ -53,9 +53,7 @@ class Choice:
                 f"p90 {self.latency_p90_ms}, p99 {self.latency_p99_ms} ms"
             )
         if not 0 <= self.accuracy <= 1:  # also refuses NaN
-            raise ScheduleError(
-                f"{self.network}/{self.name}: accuracy is a fraction in [0, 1], got {self.accuracy}"
-            )
+            raise ScheduleError(f"{self.network}/{self.name}: accuracy is a fraction in [0, 1], got {self.accuracy}")
         if self.resident_bytes < 0:
             raise ScheduleError(f"{self.network}/{self.name}: resident bytes {self.resident_bytes} are negative")
 

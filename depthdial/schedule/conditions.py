@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,9 +71,10 @@ def _path(grid: Grid, trace: Trace) -> NDArray[np.intp]:
 
 def _replace_marginals(settings: Settings, grid: Grid, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights with the given marginals; reserve and temperature, which traces do not show, are even by default."""
+    probabilities: Mapping[str, tuple[float, ...]] = dict(settings.probabilities)
     shaped = weight.reshape(grid.shape)
     for position, axis in enumerate(grid.axes):
-        given = settings.probabilities.get(axis.name)
+        given = probabilities.get(axis.name)
         if given is None and axis.name not in ("reserve", "temperature"):
             continue
         marginal = np.ones(len(axis.levels)) if given is None else np.array(given, dtype=np.float64)
@@ -82,14 +85,12 @@ def _replace_marginals(settings: Settings, grid: Grid, weight: NDArray[np.float6
             )
         shape = [-1 if i == position else 1 for i in range(len(grid.axes))]
         shaped = shaped.sum(axis=position, keepdims=True) * (marginal / marginal.sum()).reshape(shape)
-    if unknown := [name for name in settings.probabilities if not grid.has(name)]:
+    if unknown := [name for name in probabilities if not grid.has(name)]:
         raise ScheduleError(f"schedule.probabilities: the grid has no axis {', '.join(unknown)}")
     return np.asarray(shaped.reshape(-1), dtype=np.float64)
 
 
-def _lift(
-    grid: Grid, weight: NDArray[np.float64], moves: dict[tuple[int, int], float]
-) -> dict[tuple[int, int], float]:
+def _lift(grid: Grid, weight: NDArray[np.float64], moves: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
     """Moves seen without regard to reserve, at every level of it, in proportion to the level's weight."""
     if not grid.has("reserve"):
         return moves

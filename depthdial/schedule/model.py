@@ -47,7 +47,7 @@ class Cells:
         budget = budget_of(problem)
         rows = np.column_stack([budget, problem.serves])
         _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        weight = np.bincount(group.reshape(-1), weights=problem.weight)
+        weight: NDArray[np.float64] = np.bincount(group.reshape(-1), weights=problem.weight).astype(np.float64)
         return cls(problem.serves[first], weight, budget[first], whole=False)
 
 
@@ -210,9 +210,7 @@ def _add_choices(model: Model, cells: Cells, allowed: Iterable[int], may_miss: b
         lp.addConstraint(_sum(terms) == 1, f"one_{s}")
 
 
-def _add_fastest(
-    model: Model, problem: Problem, cells: Cells, allowed: Iterable[int], may_miss: bool
-) -> None:
+def _add_fastest(model: Model, problem: Problem, cells: Cells, allowed: Iterable[int], may_miss: bool) -> None:
     """f_c: c is the fastest resident configuration, by which cells are served that nothing serves in time."""
     if not may_miss and cells.serves.any(axis=1).all():
         return
@@ -236,9 +234,7 @@ def _runs(model: Model, cells: Cells, s: int) -> list[tuple[int, pulp.LpVariable
     return found + [(c, model.missed[s, c]) for c in model.resident if (s, c) in model.missed]
 
 
-def _add_switches(
-    model: Model, problem: Problem, cells: Cells, objective: Objective
-) -> list[Switch]:
+def _add_switches(model: Model, problem: Problem, cells: Cells, objective: Objective) -> list[Switch]:
     """w_st: cells s and t, between which the surroundings move, run different configurations."""
     if not cells.whole or (objective != "switches" and problem.switch_energy_mj == 0):
         return []
@@ -267,7 +263,7 @@ def _add_budgets(
     switching: list[Switch],
 ) -> None:
     """The mean energy over the cells of a budget, the price of switching included, stays within its limit."""
-    for index, budget in enumerate(problem.budgets):
+    for index in range(len(problem.budgets)):
         members = np.flatnonzero(cells.budget == index)
         share = cells.weight[members].sum()
         if share == 0:

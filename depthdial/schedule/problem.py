@@ -72,7 +72,7 @@ class Problem:
     @property
     def unservable(self) -> NDArray[np.bool_]:
         """Cells that no configuration serves; shape (cells,)."""
-        return ~self.serves.any(axis=1)
+        return np.asarray(~self.serves.any(axis=1), dtype=np.bool_)
 
 
 def charge_joules(settings: Settings, choices: tuple[Choice, ...], inferences: float) -> float:
@@ -83,9 +83,7 @@ def charge_joules(settings: Settings, choices: tuple[Choice, ...], inferences: f
     return settings.charge_relative * choices[0].energy_mj * MILLI * inferences
 
 
-def make_problem(
-    settings: Settings, grid: Grid, choices: tuple[Choice, ...], conditions: Conditions
-) -> Problem:
+def make_problem(settings: Settings, grid: Grid, choices: tuple[Choice, ...], conditions: Conditions) -> Problem:
     """State the problem. Raises ScheduleError for conditions or configurations that make no sense."""
     _check_conditions(grid, conditions)
     charge_j = charge_joules(settings, choices, conditions.inferences)

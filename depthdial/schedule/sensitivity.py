@@ -63,9 +63,7 @@ def is_binding(solution: Solution, prices: NDArray[np.float64]) -> NDArray[np.bo
     return np.asarray((prices > 0) & (left < BINDING + 1e-2), dtype=np.bool_)
 
 
-def time_prices(
-    problem: Problem, solution: Solution, prices: NDArray[np.float64]
-) -> list[TimePrice]:
+def time_prices(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> list[TimePrice]:
     """For every level of the deadline, the resident configuration worth most per millisecond that is lacking.
 
     What a configuration is worth in a cell is its accuracy less its energy at the shadow price; the gain over

@@ -167,9 +167,7 @@ def _relax(problem: Problem, deadline: float) -> dict[str, Any]:
     return bounds | {"limits": limits * (1 + yields) * np.where(yields > 0, 1 + SLACK, 1.0)}
 
 
-def _optimise(
-    problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
-) -> Optimum | None:
+def _optimise(problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]) -> Optimum | None:
     """The optimum of one objective within the bounds that earlier ones left; None if infeasible."""
     if problem.grid.size * len(problem.choices) > DIRECT:
         found = _by_resident_sets(problem, objective, deadline, bounds)
@@ -182,7 +180,7 @@ def _optimise(
 
 def _by_resident_sets(
     problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
-) -> Optimum | None | str:
+) -> Optimum | str | None:
     """Bound with merged cells, solve the cells for the resident set found, exclude that set, repeat.
 
     The merged model is a relaxation, so its optimum over all sets not yet excluded bounds what they can give.
@@ -245,9 +243,7 @@ def _left(deadline: float) -> float:
 
 def _chosen(model: Model) -> frozenset[int]:
     """The resident set of a solved model."""
-    return frozenset(
-        c for c, y in model.resident.items() if (y if isinstance(y, int) else round(y.varValue)) == 1
-    )
+    return frozenset(c for c, y in model.resident.items() if (y if isinstance(y, int) else round(y.varValue)) == 1)
 
 
 def _read(

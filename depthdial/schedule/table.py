@@ -100,7 +100,7 @@ class TableSelector(_Part):
 class ScheduleTable(_Part):
     """condition -> configuration, with its proof and what an engineer asks of it."""
 
-    schema_version: Literal[1] = TABLE_VERSION
+    schema_version: Literal[1] = 1
     network: str
     device: str
     quantile: Literal["median", "p90", "p99"]

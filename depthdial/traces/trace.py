@@ -125,9 +125,7 @@ def read_csv(path: str | os.PathLike[str], full_latency_ms: float) -> Trace:
         table["deadline_ms"] = table["deadline_relative"] * full_latency_ms
     if missing := {"time_s", "arrivals", "deadline_ms"} - set(table.columns):
         raise ConfigError(f"{path}: the trace lacks the columns {sorted(missing)}")
-    table = table.assign(
-        slowdown=table.get("slowdown", 1.0), background=table.get("background", 0.0)
-    )
+    table = table.assign(slowdown=table.get("slowdown", 1.0), background=table.get("background", 0.0))
     columns = {column: table[column].to_numpy(dtype=np.float64) for column in COLUMNS}
     least = {"time_s": 0.0, "arrivals": 0.0, "deadline_ms": 1e-9, "slowdown": 1e-9, "background": 0.0}
     for column, values in columns.items():
@@ -141,9 +139,7 @@ def read_csv(path: str | os.PathLike[str], full_latency_ms: float) -> Trace:
     return Trace(name=Path(path).stem, **columns)
 
 
-def read_traces(
-    paths: list[str], seeds: tuple[int, ...], full_latency_ms: float
-) -> tuple[Trace, ...]:
+def read_traces(paths: list[str], seeds: tuple[int, ...], full_latency_ms: float) -> tuple[Trace, ...]:
     """All traces of some files: one for each CSV file, one per seed for each YAML file."""
     found: list[Trace] = []
     for path in paths:

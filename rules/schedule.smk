@@ -1,0 +1,64 @@
+# From what a device was measured to do, to the table that its selector looks up, and what that is worth.
+
+
+def trace_files(names):
+    """The files of the named traces: generated from a .yaml file, or recorded as a .csv file."""
+    found = []
+    for name in names:
+        there = [f"config/traces/{name}{kind}" for kind in (".yaml", ".csv")]
+        there = [path for path in there if (Path(workflow.basedir) / path).exists()]
+        if len(there) != 1:
+            raise WorkflowError(
+                f"traces: config/traces/ has {len(there)} files named {name} (.yaml or .csv); one is wanted"
+            )
+        found += there
+    return found
+
+
+rule build_schedule:
+    """Solve the schedule of a dial on a device."""
+    input:
+        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
+        traces=trace_files(C.traces.estimate),
+    output:
+        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
+        header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
+    log:
+        "logs/{experiment}/build_schedule/{dataset}-{network}-{device}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=plain(C.schedule),
+        seeds=C.traces.estimate_seeds,
+        code=code_digest("depthdial.schedule"),
+    script:
+        "../workflow_scripts/build_schedule.py"
+
+
+rule replay_traces:
+    """Replay the held-out traces under every policy."""
+    input:
+        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
+        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
+        estimate=trace_files(C.traces.estimate),
+        held_out=trace_files(C.traces.held_out),
+    output:
+        summary="results/{experiment}/{dataset}/{network}/replay/{device}/summary.parquet",
+        steps="results/{experiment}/{dataset}/{network}/replay/{device}/steps.parquet",
+        curve="results/{experiment}/{dataset}/{network}/replay/{device}/curve.parquet",
+        cells="results/{experiment}/{dataset}/{network}/replay/{device}/cells.parquet",
+    log:
+        "logs/{experiment}/replay_traces/{dataset}-{network}-{device}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=plain(C.schedule),
+        estimate_seeds=C.traces.estimate_seeds,
+        held_out_seeds=C.traces.held_out_seeds,
+        code=code_digest("depthdial.replay"),
+    script:
+        "../workflow_scripts/replay_traces.py"
