@@ -1,0 +1,48 @@
+"""Accuracy against the number of skipped blocks: does Stochastic Depth make skipping bearable?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from depthdial.figures.style import canvas
+
+
+def skipping_data(masks: pd.DataFrame) -> pd.DataFrame:
+    """Best, median and worst validation accuracy per network, seed and number of skipped blocks.
+
+    ``masks``: all mask tables with columns network, role, seed, mask, kept, val_accuracy.
+    """
+    table = masks.assign(skipped=masks["mask"].str.len() - masks["kept"])
+    grouped = table.groupby(["network", "role", "seed", "skipped"])["val_accuracy"]
+    return grouped.agg(best="max", median="median", worst="min", masks="size").reset_index()
+
+
+def draw_skipping(data: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
+    """One panel per role; lines are means over seeds, bands span the seeds."""
+    with canvas(width_mm, 0.62 if len(data["role"].unique()) > 1 else 0.72, max(1, data["role"].nunique()),
+                sharey=True, sharex=True, squeeze=False) as (figure, axes):  # fmt: skip
+        for axis, role in zip(axes[0], [r for r in ("dial", "control") if (data["role"] == r).any()], strict=True):
+            part = data[data["role"] == role]
+            _panel(axis, part, colours[role])
+            kind = "Stochastic Depth" if role == "dial" else "constant depth"
+            axis.set_title(f"{part['network'].iloc[0]}\n({kind})")
+            axis.set_xlabel("blocks skipped")
+        axes[0][0].set_ylabel("validation accuracy")
+        axes[0][0].set_ylim(0, 1.02)
+        axes[0][0].legend(loc="lower left")
+        figure.suptitle(title, fontsize=8, x=0.01, ha="left")
+        return figure
+
+
+def _panel(axis: Axes, part: pd.DataFrame, colour: str) -> None:
+    styles = {"best": ("-", "o"), "median": ("--", "s"), "worst": (":", "v")}
+    for name, (line, marker) in styles.items():
+        by_skipped = part.groupby("skipped")[name]
+        mean = by_skipped.mean()
+        axis.fill_between(mean.index, by_skipped.min(), by_skipped.max(), color=colour, alpha=0.2, linewidth=0)
+        axis.plot(mean.index, mean, line, marker=marker, color=colour, label=f"{name} mask", markersize=3)
+    axis.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,99 @@
+"""One look for all figures, and one way to write them: vector, PNG and the data beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from depthdial.files import atomic_path
+
+mpl.use("Agg")
+
+MM_PER_INCH = 25.4
+RC = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "depthdial",
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def canvas(width_mm: float, aspect: float = 0.72, columns: int = 1, **keywords: Any) -> Any:
+    """Yield a figure of ``width_mm`` and its axes; ``aspect`` is height over width. Closed afterwards."""
+    with mpl.rc_context(RC):
+        inches = width_mm / MM_PER_INCH
+        figure, axes = plt.subplots(1, columns, figsize=(inches, inches * aspect), **keywords)
+        try:
+            yield figure, axes
+        finally:
+            plt.close(figure)
+
+
+def write(figure: Figure, data: pd.DataFrame, outputs: Sequence[str], note: str, dots_per_inch: int) -> None:
+    """Write ``figure`` to the .svg and .png, and ``data`` to the .csv, among ``outputs``.
+
+    ``note`` (data set, networks, seeds, device, commit) is printed small below the figure.
+    """
+    with mpl.rc_context(RC):
+        _write(figure, data, outputs, note, dots_per_inch)
+
+
+def _write(figure: Figure, data: pd.DataFrame, outputs: Sequence[str], note: str, dots_per_inch: int) -> None:
+    figure.supxlabel(note, fontsize=5, color="#6E6E6E", x=0.01, ha="left")
+    for output in outputs:
+        with atomic_path(output) as temporary:
+            if Path(output).suffix == ".csv":
+                data.to_csv(temporary, index=False)
+            else:
+                metadata = {"Date": None} if Path(output).suffix == ".svg" else {}
+                figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
+
+
+def point(
+    axis: Axes,
+    at: tuple[float, float],
+    label: str,
+    colour: str,
+    marker: str,
+    vertical: tuple[float, float],
+    horizontal: tuple[float, float] | None = None,
+) -> None:
+    """A named point with the ends of its interval in both directions."""
+    x, y = at
+    xerr = None if horizontal is None else [[max(0.0, x - horizontal[0])], [max(0.0, horizontal[1] - x)]]
+    yerr = [[max(0.0, y - vertical[0])], [max(0.0, vertical[1] - y)]]
+    axis.errorbar(
+        x, y, yerr, xerr, fmt=marker, color=colour, mec="white", mew=0.5, elinewidth=0.8, capsize=1.5, zorder=3
+    )
+    axis.annotate(label, at, (4, -8), textcoords="offset points", fontsize=6.5, color=colour)
+
+
+def mark_modelled(axis: Axes, source: str) -> None:
+    """Say across the plot that the energy in it was modelled, if it was."""
+    if source == "modelled":
+        axis.text(
+            0.99, 0.01, "energy modelled, not measured", transform=axis.transAxes, ha="right", va="bottom",
+            fontsize=6.5, style="italic", color="#A00000",
+        )  # fmt: skip
