@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from depthdial import __version__
 from depthdial.files import atomic_path
 
 mpl.use("Agg")
@@ -88,6 +89,11 @@ def point(
         x, y, yerr, xerr, fmt=marker, color=colour, mec="white", mew=0.5, elinewidth=0.8, capsize=1.5, zorder=3
     )
     axis.annotate(label, at, (4, -8), textcoords="offset points", fontsize=6.5, color=colour)
+
+
+def note(text: str) -> str:
+    """The line below a figure: what it shows and what made it."""
+    return f"{text} | depthdial {__version__}"
 
 
 def mark_modelled(axis: Axes, source: str) -> None:

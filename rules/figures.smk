@@ -1,0 +1,101 @@
+# One rule per figure; each knows only the settings that its picture shows.
+FIGURE_FILES = ["svg", "png", "csv"]
+ALONE = "results/{experiment}/figures/{dataset}/{network}"
+ON_DEVICE = f"{ALONE}/{{device}}"
+
+
+def figure_outputs(stem):
+    """The three files of a figure, by name."""
+    return {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
+
+
+def look(*colours):
+    """The settings of a picture: its size and the colours that it uses, no others."""
+    return {
+        "colours": {name: getattr(C.figures, name) for name in colours},
+        "width_mm": C.figures.width_mm,
+        "dots_per_inch": C.figures.dots_per_inch,
+    }
+
+
+def controls(network):
+    """The constant-depth networks of the same shape as a dial."""
+    dial = C.network(network)
+    return [
+        other.name
+        for other in C.networks
+        if other.role == "control" and (other.depth, other.width) == (dial.depth, dial.width)
+    ]
+
+
+rule draw_skipping:
+    """Accuracy against the number of skipped blocks, Stochastic Depth and constant depth."""
+    input:
+        masks=lambda w: expand(
+            "results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+            experiment=w.experiment,
+            dataset=w.dataset,
+            network=[w.network, *controls(w.network)],
+            seed=C.seeds,
+        ),
+    output:
+        **figure_outputs(f"{ALONE}/skipping"),
+    log:
+        "logs/{experiment}/draw_skipping/{dataset}-{network}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial", "control"),
+        title=lambda w: C.dataset(w.dataset).label,
+        code=code_digest("depthdial.figures.skipping"),
+    script:
+        "../workflow_scripts/draw_skipping.py"
+
+
+rule draw_cloud:
+    """All masks of the deployed seed, their front, the chosen configurations and the static networks."""
+    input:
+        masks=lambda w: f"results/{w.experiment}/{w.dataset}/{w.network}/seed{C.deploy.seed}/masks.parquet",
+        configurations=lambda w: (
+            f"results/{w.experiment}/{w.dataset}/{w.network}/seed{C.deploy.seed}/configurations.json"
+        ),
+        statics=lambda w: expand(
+            "results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
+            experiment=w.experiment,
+            dataset=w.dataset,
+            network=C.names("static"),
+            seed=C.deploy.seed,
+        ),
+    output:
+        **figure_outputs(f"{ALONE}/cloud"),
+    log:
+        "logs/{experiment}/draw_cloud/{dataset}-{network}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial", "static", "neutral"),
+        title=lambda w: C.dataset(w.dataset).label,
+        code=code_digest("depthdial.figures.cloud"),
+    script:
+        "../workflow_scripts/draw_cloud.py"
+
+
+rule draw_latency:
+    """Measured latency and energy against test accuracy on one device."""
+    input:
+        table="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
+    output:
+        **figure_outputs(f"{ON_DEVICE}/latency"),
+    log:
+        "logs/{experiment}/draw_latency/{dataset}-{network}-{device}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial", "static"),
+        title=lambda w: C.dataset(w.dataset).label,
+        code=code_digest("depthdial.figures.latency"),
+    script:
+        "../workflow_scripts/draw_latency.py"
