@@ -16,6 +16,8 @@ include: "rules/masks.smk"
 include: "rules/select.smk"
 include: "rules/deploy.smk"
 include: "rules/bench.smk"
+include: "rules/schedule.smk"
+include: "rules/figures.smk"
 
 
 localrules:
@@ -26,4 +28,5 @@ localrules:
 rule all:
     default_target: True
     input:
-        rules.train_all.input,
+        rules.bundle_all.input,
+        rules.bench_all.input,
