@@ -29,4 +29,4 @@ rule all:
     default_target: True
     input:
         rules.bundle_all.input,
-        rules.bench_all.input,
+        rules.schedule_all.input,

@@ -2,28 +2,14 @@
 # to this machine alone.
 import hashlib
 
-from depthdial.config.devices import LOCAL, load_devices
+from depthdial.config.devices import LOCAL
 from depthdial.devices.connection import agent_source
 
-
-def devices():
-    """The devices of this experiment, checked while the workflow is read."""
-    try:
-        return load_devices(f"{workflow.basedir}/{C.benchmark.devices_file}", C.benchmark.devices, tuple(TARGETS))
-    except DepthDialError as error:
-        raise WorkflowError(str(error)) from None
-
-
-DEVICES = devices()
 DEVICE_RESOURCES = {name: f"device_{name.replace('-', '_')}" for name in DEVICES}
 
 # One benchmark at a time per device, without a flag on the command line.
 for resource in DEVICE_RESOURCES.values():
     workflow.global_resources.setdefault(resource, 1)
-
-
-wildcard_constraints:
-    device="|".join(DEVICES),
 
 
 def bundles_for(role):
@@ -80,10 +66,4 @@ rule benchmark_device:
 rule bench_all:
     """Measure every dial on every device."""
     input:
-        expand(
-            "results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
-            experiment=C.experiment,
-            dataset=DATASETS,
-            network=C.names("dial"),
-            device=list(DEVICES),
-        ),
+        on_devices("bench/{device}/latency.parquet"),

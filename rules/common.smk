@@ -6,13 +6,17 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from depthdial.config.load import load_experiment
+from depthdial.config.study import load_study
 from depthdial.errors import DepthDialError
 from depthdial.locks import release_stale_locks
 from depthdial.provenance import code_digest
 
 try:
-    C = load_experiment(config, where=", ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml")
+    STUDY = load_study(
+        config,
+        where=", ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
+        root=Path(workflow.basedir),
+    )
 except DepthDialError as error:
     raise WorkflowError(str(error)) from None
 
@@ -20,6 +24,9 @@ except DepthDialError as error:
 if workflow.is_main_process:
     ALIVE = release_stale_locks(Path(".snakemake"))
 
+C = STUDY.experiment
+TARGETS = STUDY.targets
+DEVICES = STUDY.devices
 DATASETS = [dataset.name for dataset in C.datasets]
 
 
@@ -29,6 +36,8 @@ wildcard_constraints:
     network="|".join(C.names()),
     seed="|".join(map(str, C.seeds)),
     configuration=r"c\d\d",
+    target="|".join(TARGETS),
+    device="|".join(DEVICES),
     shard=r"\d+",
 
 
@@ -39,6 +48,16 @@ def network_files(pattern, *roles):
         dataset=DATASETS,
         network=C.names(*roles),
         seed=C.seeds,
+    )
+
+
+def on_devices(pattern):
+    """``pattern`` for every data set, dial and device."""
+    return expand(
+        f"results/{C.experiment}/{{dataset}}/{{network}}/{pattern}",
+        dataset=DATASETS,
+        network=C.names("dial"),
+        device=list(DEVICES),
     )
 
 

@@ -1,28 +1,12 @@
 # From chosen configurations to bundles: torch ends at `export`, IREE's compiler works alone from there.
-from depthdial.config.targets import load_targets
 from depthdial.configurations import slot_names
 
 SEED_FOLDER = "results/{experiment}/{dataset}/{network}/seed{seed}"
 
 
-def targets():
-    """The targets of this experiment, checked while the workflow is read."""
-    try:
-        return load_targets(f"{workflow.basedir}/{C.deploy.targets_file}", C.deploy.targets)
-    except DepthDialError as error:
-        raise WorkflowError(str(error)) from None
-
-
-TARGETS = targets()
-
-
 def slots(network):
     """Names of the configurations of a network: a dial has several, a static network is one."""
     return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
-
-
-wildcard_constraints:
-    target="|".join(TARGETS),
 
 
 rule export:

@@ -1,25 +1,11 @@
 # From what a device was measured to do, to the table that its selector looks up, and what that is worth.
 
 
-def trace_files(names):
-    """The files of the named traces: generated from a .yaml file, or recorded as a .csv file."""
-    found = []
-    for name in names:
-        there = [f"config/traces/{name}{kind}" for kind in (".yaml", ".csv")]
-        there = [path for path in there if (Path(workflow.basedir) / path).exists()]
-        if len(there) != 1:
-            raise WorkflowError(
-                f"traces: config/traces/ has {len(there)} files named {name} (.yaml or .csv); one is wanted"
-            )
-        found += there
-    return found
-
-
 rule build_schedule:
     """Solve the schedule of a dial on a device."""
     input:
         latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
-        traces=trace_files(C.traces.estimate),
+        traces=STUDY.estimate_files,
     output:
         schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
         header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
@@ -42,8 +28,8 @@ rule replay_traces:
     input:
         latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
         schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
-        estimate=trace_files(C.traces.estimate),
-        held_out=trace_files(C.traces.held_out),
+        estimate=STUDY.estimate_files,
+        held_out=STUDY.held_out_files,
     output:
         summary="results/{experiment}/{dataset}/{network}/replay/{device}/summary.parquet",
         steps="results/{experiment}/{dataset}/{network}/replay/{device}/steps.parquet",
@@ -62,3 +48,14 @@ rule replay_traces:
         code=code_digest("depthdial.replay"),
     script:
         "../workflow_scripts/replay_traces.py"
+
+
+localrules:
+    build_schedule,
+    schedule_all,
+
+
+rule schedule_all:
+    """Solve and replay the schedule of every dial on every device."""
+    input:
+        on_devices("replay/{device}/summary.parquet"),

@@ -15,9 +15,7 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     index = int(smk.wildcards.shard)
-    evaluate_shard(
-        smk.input.weights, smk.input.images, smk.output.masks, settings, smk.params.searched, index
-    )
+    evaluate_shard(smk.input.weights, smk.input.images, smk.output.masks, settings, smk.params.searched, index)
 
 
 if "snakemake" in globals():

@@ -16,9 +16,7 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     chosen = read_configurations(smk.input.configurations)
     settings = Evaluate.model_validate(smk.params.settings)
-    evaluate_test(
-        smk.input.weights, smk.input.images, chosen, settings, smk.output.test, smk.output.batchnorm
-    )
+    evaluate_test(smk.input.weights, smk.input.images, chosen, settings, smk.output.test, smk.output.batchnorm)
 
 
 if "snakemake" in globals():

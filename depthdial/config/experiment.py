@@ -14,7 +14,9 @@ from depthdial.config.deploy import Deploy
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.figures import Figures
 from depthdial.config.networks import Network, Survival
+from depthdial.config.schedule import Schedule
 from depthdial.config.select import Select
+from depthdial.config.traces import Traces
 from depthdial.config.training import Recipe
 
 DIGITS = Dataset(name="digits", title="handwritten digits", source="digits", validation_fraction=0.2, test_fraction=0.2)
@@ -47,6 +49,10 @@ class Experiment(Section):
     """How configurations are compiled, checked and bundled."""
     benchmark: Benchmark = Benchmark()
     """How configurations are measured on devices."""
+    traces: Traces = Traces()
+    """Conditions over time: what the schedule learns from and what policies are compared on."""
+    schedule: Schedule = Schedule()
+    """How the schedule table is solved."""
     figures: Figures = Figures()
     """How figures look."""
 

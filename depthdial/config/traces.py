@@ -8,6 +8,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, StringConstraints, 
 
 from depthdial.config.base import Section
 
+COLUMNS = ("time_s", "arrivals", "deadline_ms", "slowdown", "background")
+"""Columns of a recorded trace; deadline_relative may stand in place of deadline_ms."""
 TraceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 
@@ -58,11 +60,14 @@ class TraceSpec(Section):
 
 
 class Traces(Section):
-    """Which traces of config/traces/ are used, and for what."""
+    """Which traces are used, and for what."""
+
+    folder: str = "config/traces"
+    """The folder of the trace files, <name>.yaml or <name>.csv. A relative path counts from the Snakefile."""
 
     estimate: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention")
     """Traces from which probabilities are estimated; a .yaml file is generated once per estimate seed."""
-    held_out: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention", "recorded")
+    held_out: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention")
     """Traces on which policies are compared; a .yaml file is generated once per held-out seed."""
     estimate_seeds: Seeds = Field(default=(0, 1, 2), min_length=1)
     """Seeds of the generated traces to learn from."""

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from depthdial.config.traces import Regime, TraceSpec
+from depthdial.config.load import read_yaml
+from depthdial.config.problems import check
+from depthdial.config.traces import COLUMNS, Regime, TraceSpec
 from depthdial.errors import ConfigError
 
 Array = NDArray[np.float64]
-COLUMNS = ("time_s", "arrivals", "deadline_ms", "slowdown", "background")
 
 
 @dataclass(frozen=True)
@@ -95,19 +94,6 @@ def _regimes(random: np.random.Generator, regimes: tuple[Regime, ...], time_s: A
     return values
 
 
-def read_spec(path: str | os.PathLike[str]) -> TraceSpec:
-    """Read a trace's YAML file. Raises ConfigError that names the file and the keys."""
-    try:
-        return TraceSpec.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such trace; traces are .yaml or .csv files of config/traces/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{path}: not a trace: {problems}") from None
-
-
 def read_csv(path: str | os.PathLike[str], full_latency_ms: float) -> Trace:
     """Read a recorded trace: a CSV file with the columns time_s, arrivals and deadline_ms or deadline_relative.
 
@@ -146,6 +132,6 @@ def read_traces(paths: list[str], seeds: tuple[int, ...], full_latency_ms: float
         if Path(path).suffix == ".csv":
             found.append(read_csv(path, full_latency_ms))
         else:
-            spec = read_spec(path)
+            spec = check(TraceSpec, read_yaml(Path(path)), str(path))
             found += [generate(Path(path).stem, spec, full_latency_ms, seed) for seed in seeds]
     return tuple(found)
