@@ -18,6 +18,7 @@ include: "rules/deploy.smk"
 include: "rules/bench.smk"
 include: "rules/schedule.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 localrules:
@@ -29,4 +30,5 @@ rule all:
     default_target: True
     input:
         rules.bundle_all.input,
-        rules.schedule_all.input,
+        rules.figures.input,
+        f"results/{C.experiment}/report.html",

@@ -8,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 
 from depthdial.config.study import load_study
 from depthdial.errors import DepthDialError
+from depthdial.files import sha256_file
 from depthdial.locks import release_stale_locks
 from depthdial.provenance import code_digest
 
@@ -59,6 +60,11 @@ def on_devices(pattern):
         network=C.names("dial"),
         device=list(DEVICES),
     )
+
+
+def file_digest(path):
+    """SHA-256 of a file of the checkout that is no Python module."""
+    return sha256_file(Path(workflow.basedir) / path)[:16]
 
 
 def plain(section):

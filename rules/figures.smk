@@ -1,12 +1,20 @@
 # One rule per figure; each knows only the settings that its picture shows.
 FIGURE_FILES = ["svg", "png", "csv"]
+DIAL_FIGURES = ["skipping", "cloud"]
+DEVICE_FIGURES = ["latency", "schedule", "curve", "trace", "policies"]
 ALONE = "results/{experiment}/figures/{dataset}/{network}"
 ON_DEVICE = f"{ALONE}/{{device}}"
 
 
 def figure_outputs(stem):
-    """The three files of a figure, by name."""
-    return {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
+    """The three files of a figure, by name; the vector one is part of `snakemake --report`."""
+    name = Path(stem).name
+    files = {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
+    labels = {"figure": name, "dataset": "{dataset}", "network": "{network}"}
+    if "{device}" in stem:
+        labels["device"] = "{device}"
+    files["svg"] = report(files["svg"], caption=f"../report/{name}.rst", category="Figures", labels=labels)
+    return files
 
 
 def look(*colours):
@@ -99,3 +107,110 @@ rule draw_latency:
         code=code_digest("depthdial.figures.latency"),
     script:
         "../workflow_scripts/draw_latency.py"
+
+
+rule draw_schedule:
+    """The schedule table as a map of conditions."""
+    input:
+        cells="results/{experiment}/{dataset}/{network}/replay/{device}/cells.parquet",
+    output:
+        **figure_outputs(f"{ON_DEVICE}/schedule"),
+    log:
+        "logs/{experiment}/draw_schedule/{dataset}-{network}-{device}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look(),
+        title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
+        code=code_digest("depthdial.figures.schedule"),
+    script:
+        "../workflow_scripts/draw_schedule.py"
+
+
+rule draw_curve:
+    """Expected accuracy against the number of resident configurations."""
+    input:
+        curve="results/{experiment}/{dataset}/{network}/replay/{device}/curve.parquet",
+    output:
+        **figure_outputs(f"{ON_DEVICE}/curve"),
+    log:
+        "logs/{experiment}/draw_curve/{dataset}-{network}-{device}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial"),
+        title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
+        code=code_digest("depthdial.figures.schedule"),
+    script:
+        "../workflow_scripts/draw_curve.py"
+
+
+rule draw_trace:
+    """One held-out trace under the schedule, the full network and the oracle."""
+    input:
+        steps="results/{experiment}/{dataset}/{network}/replay/{device}/steps.parquet",
+        summary="results/{experiment}/{dataset}/{network}/replay/{device}/summary.parquet",
+    output:
+        **figure_outputs(f"{ON_DEVICE}/trace"),
+    log:
+        "logs/{experiment}/draw_trace/{dataset}-{network}-{device}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial", "control", "oracle", "neutral", "static"),
+        trace=C.figures.trace,
+        title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
+        code=code_digest("depthdial.figures.replay"),
+    script:
+        "../workflow_scripts/draw_trace.py"
+
+
+rule draw_policies:
+    """All policies on the held-out traces."""
+    input:
+        summary="results/{experiment}/{dataset}/{network}/replay/{device}/summary.parquet",
+    output:
+        **figure_outputs(f"{ON_DEVICE}/policies"),
+    log:
+        "logs/{experiment}/draw_policies/{dataset}-{network}-{device}.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        look=look("dial", "control", "static", "oracle", "neutral"),
+        title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
+        code=code_digest("depthdial.figures.replay"),
+    script:
+        "../workflow_scripts/draw_policies.py"
+
+
+FIGURES = [
+    *expand(
+        f"results/{C.experiment}/figures/{{dataset}}/{{network}}/{{figure}}.{{suffix}}",
+        dataset=DATASETS,
+        network=C.names("dial"),
+        figure=DIAL_FIGURES,
+        suffix=FIGURE_FILES,
+    ),
+    *expand(
+        f"results/{C.experiment}/figures/{{dataset}}/{{network}}/{{device}}/{{figure}}.{{suffix}}",
+        dataset=DATASETS,
+        network=C.names("dial"),
+        device=list(DEVICES),
+        figure=DEVICE_FIGURES,
+        suffix=FIGURE_FILES,
+    ),
+]
+
+
+localrules:
+    figures,
+
+
+rule figures:
+    """Draw every figure."""
+    input:
+        FIGURES,

@@ -24,6 +24,8 @@ class Figures(Section):
     """Colour of the clairvoyant oracle."""
     neutral: Colour = "#6E6E6E"
     """Colour of everything in the background."""
+    trace: str = "drain"
+    """The held-out trace that is drawn step by step: the beginning of its name."""
     width_mm: float = Field(default=88.0, ge=40, le=400)
     """Width of a figure of one column."""
     dots_per_inch: int = Field(default=200, ge=72, le=600)

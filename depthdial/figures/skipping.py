@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from depthdial.figures.style import canvas
 
@@ -45,4 +46,4 @@ def _panel(axis: Axes, part: pd.DataFrame, colour: str) -> None:
         mean = by_skipped.mean()
         axis.fill_between(mean.index, by_skipped.min(), by_skipped.max(), color=colour, alpha=0.2, linewidth=0)
         axis.plot(mean.index, mean, line, marker=marker, color=colour, label=f"{name} mask", markersize=3)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))

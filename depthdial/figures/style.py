@@ -19,7 +19,7 @@ from depthdial.files import atomic_path
 mpl.use("Agg")
 
 MM_PER_INCH = 25.4
-RC = {
+RC: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titleweight": "bold",
@@ -41,11 +41,11 @@ RC = {
 
 
 @contextmanager
-def canvas(width_mm: float, aspect: float = 0.72, columns: int = 1, **keywords: Any) -> Any:
+def canvas(width_mm: float, aspect: float = 0.72, columns: int = 1, rows: int = 1, **keywords: Any) -> Any:
     """Yield a figure of ``width_mm`` and its axes; ``aspect`` is height over width. Closed afterwards."""
     with mpl.rc_context(RC):
         inches = width_mm / MM_PER_INCH
-        figure, axes = plt.subplots(1, columns, figsize=(inches, inches * aspect), **keywords)
+        figure, axes = plt.subplots(rows, columns, figsize=(inches, inches * aspect), **keywords)
         try:
             yield figure, axes
         finally:

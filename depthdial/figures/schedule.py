@@ -1,0 +1,77 @@
+"""The schedule as a map of conditions, and what more resident configurations would buy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from depthdial.figures.style import canvas
+
+NUMBERS = ["configuration", "index", "accuracy", "latency_ms", "energy_mj", "unserved", "energy_source"]
+TITLES = {
+    "battery": "battery left / share",
+    "reserve": "energy left / energy planned",
+    "deadline": "deadline / ms",
+    "rate": "arrivals / s$^{-1}$",
+    "slowdown": "slowdown",
+    "temperature": "temperature / °C",
+}
+
+
+def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
+    """The table as a map: two axes of the grid across and up, further axes at their middle level.
+
+    Brighter is costlier; hatched cells cannot be served in time and get the fastest configuration.
+    """
+    axes = [column for column in cells.columns if column not in ("cell", *NUMBERS)]
+    across = "deadline" if "deadline" in axes else axes[-1]
+    up = next((name for name in axes if name != across), None)
+    shown = cells
+    fixed = []
+    for name in (name for name in axes if name not in (across, up)):
+        levels = np.sort(cells[name].unique())
+        shown = shown[shown[name] == levels[len(levels) // 2]]
+        fixed.append(f"{TITLES.get(name, name)} = {levels[len(levels) // 2]:g}")
+    columns = np.sort(shown[across].unique())
+    rows = np.sort(shown[up].unique()) if up else np.array([0.0])
+    with canvas(width_mm, 0.75) as (figure, axis):
+        colours = mpl.colormaps["cividis"]
+        most = max(1, int(cells["index"].max()))
+        for cell in shown.to_dict("records"):
+            x = int(np.searchsorted(columns, cell[across]))
+            y = int(np.searchsorted(rows, cell[up])) if up else 0
+            shade = colours(cell["index"] / most)
+            box = {"facecolor": shade, "edgecolor": "white", "linewidth": 0.8}
+            axis.add_patch(Rectangle((x, y), 1, 1, hatch="////" if cell["unserved"] else None, **box))
+            dark = np.dot(shade[:3], (0.3, 0.6, 0.1)) < 0.5
+            text = {"color": "white" if dark else "black", "fontsize": 6, "ha": "center", "va": "center"}
+            axis.text(x + 0.5, y + 0.5, cell["configuration"], **text)
+        axis.set(xlim=(0, len(columns)), ylim=(0, len(rows)), xlabel=TITLES.get(across, across))
+        axis.set_ylabel(TITLES.get(up, up) if up else "")
+        axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{value:.3g}" for value in columns])
+        axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{value:.3g}" for value in rows])
+        axis.grid(visible=False)
+        axis.set_title("\n".join([title, *fixed]))
+        if shown["unserved"].any():
+            axis.set_title("hatched: deadline cannot be met", loc="right", fontsize=6.5, fontweight="normal")
+        return figure
+
+
+def draw_curve(curve: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
+    """Expected accuracy and missed conditions against the number of resident configurations."""
+    with canvas(width_mm, 0.62) as (figure, axis):
+        axis.plot(curve["resident"], curve["accuracy"], "-o", color=colours["dial"])
+        used = curve[curve["used"]]
+        axis.plot(used["resident"], used["accuracy"], "o", ms=9, mfc="none", color=colours["dial"])
+        for row in used.to_dict("records"):
+            axis.annotate(
+                "shipped", (row["resident"], row["accuracy"]), (8, -10), textcoords="offset points", fontsize=7
+            )
+        axis.set_xticks(curve["resident"])
+        axis.set(xlabel="resident configurations K", ylabel="expected accuracy", title=title)
+        return figure
