@@ -50,7 +50,8 @@ def link(
     chosen = read_configurations(configurations)
     compiled = _read_side_files(chosen, modules)
     with atomic_folder(folder) as temporary:
-        shutil.copytree(exported, temporary, dirs_exist_ok=True)
+        # Snakemake leaves a hidden time stamp in folders that it manages; it is no part of the bundle.
+        shutil.copytree(exported, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         (temporary / "modules").mkdir()
         for name, path in modules.items():
             shutil.copyfile(path, temporary / _module(name))
