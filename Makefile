@@ -49,6 +49,7 @@ bench-workflow: env  ## measure Snakemake's share of the time, locally and on a 
 lock:  ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	@uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
 	  --quiet pyproject.toml --output-file requirements.lock
+	@$(BIN)/python envs/pin.py
 
 clean:  ## remove results and logs, keep the environment
 	rm -rf results logs .snakemake

@@ -47,6 +47,8 @@ rule benchmark_device:
         latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
     log:
         "logs/{experiment}/benchmark_device/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/deploy.yaml"
     # A benchmark of this machine has it to itself.
     threads: lambda w: workflow.cores or 1 if DEVICES[w.device].host == LOCAL else 1
     resources:

@@ -67,6 +67,11 @@ def file_digest(path):
     return sha256_file(Path(workflow.basedir) / path)[:16]
 
 
+def rising(amount):
+    """A resource that doubles with every attempt: a job that failed may have lacked memory or time."""
+    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+
+
 def plain(section):
     """A part of the configuration as plain values: a rule runs again when one of them changes."""
     return section.model_dump(mode="json")

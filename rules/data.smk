@@ -4,9 +4,11 @@ rule prepare_data:
         images="results/{experiment}/{dataset}/images.safetensors",
     log:
         "logs/{experiment}/prepare_data/{dataset}.log",
+    conda:
+        "../envs/train.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=rising(4000),
+        runtime=rising(30),
     params:
         dataset=lambda w: plain(C.dataset(w.dataset)),
         code=code_digest("depthdial.data"),

@@ -20,10 +20,12 @@ rule export:
         exported=directory(f"{SEED_FOLDER}/exported"),
     log:
         "logs/{experiment}/export/{dataset}-{network}-seed{seed}.log",
+    conda:
+        "../envs/export.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=rising(2000),
+        runtime=rising(20),
     params:
         deploy=plain(C.deploy),
         code=code_digest("depthdial.deploy.export"),
@@ -42,10 +44,12 @@ rule compile:
     log:
         "logs/{experiment}/compile/{dataset}-{network}-seed{seed}-{target}-{configuration}.log",
         compiler="logs/{experiment}/compile/{dataset}-{network}-seed{seed}-{target}-{configuration}.iree.log",
+    conda:
+        "../envs/deploy.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=rising(2000),
+        runtime=rising(20),
     params:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
@@ -68,10 +72,12 @@ rule link_bundle:
         bundle=directory(f"{SEED_FOLDER}/bundle/{{target}}"),
     log:
         "logs/{experiment}/link_bundle/{dataset}-{network}-seed{seed}-{target}.log",
+    conda:
+        "../envs/deploy.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=rising(1000),
+        runtime=rising(20),
     params:
         target=lambda w: plain(TARGETS[w.target]),
         deploy=plain(C.deploy),
@@ -79,6 +85,10 @@ rule link_bundle:
         code=code_digest("depthdial.deploy.bundle"),
     script:
         "../workflow_scripts/link_bundle.py"
+
+
+localrules:
+    bundle_all,
 
 
 rule bundle_all:

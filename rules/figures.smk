@@ -50,9 +50,11 @@ rule draw_skipping:
         **figure_outputs(f"{ALONE}/skipping"),
     log:
         "logs/{experiment}/draw_skipping/{dataset}-{network}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial", "control"),
         title=lambda w: C.dataset(w.dataset).label,
@@ -79,9 +81,11 @@ rule draw_cloud:
         **figure_outputs(f"{ALONE}/cloud"),
     log:
         "logs/{experiment}/draw_cloud/{dataset}-{network}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial", "static", "neutral"),
         title=lambda w: C.dataset(w.dataset).label,
@@ -98,9 +102,11 @@ rule draw_latency:
         **figure_outputs(f"{ON_DEVICE}/latency"),
     log:
         "logs/{experiment}/draw_latency/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial", "static"),
         title=lambda w: C.dataset(w.dataset).label,
@@ -117,9 +123,11 @@ rule draw_schedule:
         **figure_outputs(f"{ON_DEVICE}/schedule"),
     log:
         "logs/{experiment}/draw_schedule/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look(),
         title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
@@ -136,9 +144,11 @@ rule draw_curve:
         **figure_outputs(f"{ON_DEVICE}/curve"),
     log:
         "logs/{experiment}/draw_curve/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial"),
         title=lambda w: f"{w.network} on {DEVICES[w.device].label}",
@@ -156,9 +166,11 @@ rule draw_trace:
         **figure_outputs(f"{ON_DEVICE}/trace"),
     log:
         "logs/{experiment}/draw_trace/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial", "control", "oracle", "neutral", "static"),
         trace=C.figures.trace,
@@ -176,9 +188,11 @@ rule draw_policies:
         **figure_outputs(f"{ON_DEVICE}/policies"),
     log:
         "logs/{experiment}/draw_policies/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         look=look("dial", "control", "static", "oracle", "neutral"),
         title=lambda w: f"{w.network} on {DEVICES[w.device].label}",

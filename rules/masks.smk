@@ -9,10 +9,12 @@ rule evaluate_masks:
         "logs/{experiment}/evaluate_masks/{dataset}-{network}-seed{seed}-shard{shard}.log",
     benchmark:
         "logs/{experiment}/evaluate_masks/{dataset}-{network}-seed{seed}-shard{shard}.tsv"
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=C.evaluate.memory_mb + 2000,
-        runtime=240,
+        mem_mb=rising(C.evaluate.memory_mb + 2000),
+        runtime=rising(240),
         gpu=int(C.evaluate.device != "cpu"),
     params:
         settings=plain(C.evaluate),
@@ -33,9 +35,11 @@ rule collect_masks:
         masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
     log:
         "logs/{experiment}/collect_masks/{dataset}-{network}-seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         code=code_digest("depthdial.evaluate.tables"),
     script:
@@ -53,16 +57,22 @@ rule test_configurations:
         batchnorm="results/{experiment}/{dataset}/{network}/seed{seed}/batchnorm.safetensors",
     log:
         "logs/{experiment}/test_configurations/{dataset}-{network}-seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=C.evaluate.memory_mb + 2000,
-        runtime=60,
+        mem_mb=rising(C.evaluate.memory_mb + 2000),
+        runtime=rising(60),
         gpu=int(C.evaluate.device != "cpu"),
     params:
         settings=plain(C.evaluate),
         code=code_digest("depthdial.evaluate"),
     script:
         "../workflow_scripts/test_configurations.py"
+
+
+localrules:
+    masks_all,
 
 
 rule masks_all:

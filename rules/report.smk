@@ -39,9 +39,11 @@ rule report:
         ),
     log:
         "logs/{experiment}/report.log",
+    conda:
+        "../envs/report.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         title=f"Adaptive inference by skipping blocks: {C.experiment}",
         dials=DIALS,

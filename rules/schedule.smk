@@ -11,6 +11,8 @@ rule build_schedule:
         header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
     log:
         "logs/{experiment}/build_schedule/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/schedule.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -37,10 +39,12 @@ rule replay_traces:
         cells="results/{experiment}/{dataset}/{network}/replay/{device}/cells.parquet",
     log:
         "logs/{experiment}/replay_traces/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/schedule.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=rising(4000),
+        runtime=rising(30),
     params:
         settings=plain(C.schedule),
         estimate_seeds=C.traces.estimate_seeds,

@@ -6,9 +6,11 @@ rule select_front:
         configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
     log:
         "logs/{experiment}/select_front/{dataset}-{network}-seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=rising(2000),
+        runtime=rising(10),
     params:
         select=plain(C.select),
         scaling=C.evaluate.scaling,

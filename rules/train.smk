@@ -9,10 +9,12 @@ rule train:
         "logs/{experiment}/train/{dataset}-{network}-seed{seed}.log",
     benchmark:
         "logs/{experiment}/train/{dataset}-{network}-seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=600,
+        mem_mb=rising(4000),
+        runtime=rising(600),
     params:
         network=lambda w: plain(C.network(w.network)),
         recipe=lambda w: plain(C.recipe(w.network)),

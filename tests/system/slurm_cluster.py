@@ -35,7 +35,7 @@ GRES = CONFIGURATION.with_name("gres.conf")
 DATABASE = CONFIGURATION.with_name("slurmdbd.conf")
 MARK = "# Written by depthdial's tests/system/slurm_cluster.py, whose `stop` removes it. Folder: "
 CPUS = 4
-MEMORY_MB = 8000
+MEMORY_MB = 32000
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "sinfo")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
 
