@@ -269,12 +269,15 @@ class Channel:
         errors = self._errors.read().decode("utf-8", "replace").strip()
         return ConnectionLostError(f"device {self.name}: {self.runner.explain(errors)}")
 
-    def close(self) -> None:
-        """End the far side; it cleans up when its input ends."""
+    def close(self, patience_s: float = 5.0) -> None:
+        """End the far side; it cleans up when its input ends. What does not end in time is killed."""
         self.end_input()
         try:
-            self._process.wait(5)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
             self._process.kill()
             self._process.wait()
         self._selector.close()

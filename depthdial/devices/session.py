@@ -67,7 +67,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.channel.close()
+        self.channel.close(5.0 if kind is None else 0.5)
 
     def _enter(self) -> str:
         try:

@@ -1,0 +1,312 @@
+"""Benchmarks over SSH with real OpenSSH servers: what works, what is refused, what breaks on the way."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from depthdial.config.benchmark import Benchmark
+from depthdial.config.devices import CommandMeter, Device
+from depthdial.devices.benchmark import benchmark_device
+from depthdial.devices.provision import Bundle, provide_bundle, remove, stored
+from depthdial.devices.records import read_records
+from depthdial.devices.session import Session
+from depthdial.errors import DeviceError
+from tests.rigs.bundles import make_bundle
+from tests.rigs.ssh import SshDevice, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.ssh]
+QUICK = Benchmark(rounds=3, extra_rounds=0, window_ms=30, warm_up_ms=5, least_inferences=20, resamples=100)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return [
+        make_bundle(folder / "dial", masks=("111", "110", "100")),
+        make_bundle(folder / "static", network="resnet8", masks=("1",)),
+    ]
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[SshDevice]:
+    device = SshDevice(tmp_path / "board", "board")
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[SshDevice]:
+    device = SshDevice(tmp_path / "other", "other")
+    yield device
+    device.close()
+
+
+def bench(device: Device, bundles: list[Path], out: Path, settings: Benchmark = QUICK) -> pd.DataFrame:
+    benchmark_device(device, bundles, settings, out / "cache", out / "records.jsonl", out / "latency.parquet")
+    return pd.read_parquet(out / "latency.parquet")
+
+
+def written(out: Path) -> list[str]:
+    return sorted(path.name for path in out.glob("*") if path.name != "cache")
+
+
+def test_two_devices_are_measured_at_once_and_what_they_have_is_used_again(
+    board: SshDevice, other: SshDevice, bundles: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    failures = []
+
+    def work(rig: SshDevice) -> None:
+        try:
+            bench(rig.device(), bundles, tmp_path / f"out-{rig.name}")
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(rig,)) for rig in (board, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    spans = []
+    for rig in (board, other):
+        table = pd.read_parquet(tmp_path / f"out-{rig.name}" / "latency.parquet")
+        assert list(table["network"] + " " + table["configuration"]) == ["dial c00", "dial c01", "dial c02", "resnet8 c00"]
+        assert table.loc[0, "latency_ms"] > table.loc[2, "latency_ms"]
+        records = read_records(tmp_path / f"out-{rig.name}" / "records.jsonl")
+        assert len(records) == 3 * 5
+        assert {record.device for record in records} == {rig.name}
+        assert records[0].fingerprint["kernel"].startswith("Linux")
+        spans.append((records[0].started, records[-1].started))
+    assert spans[0][0] < spans[1][1]
+    assert spans[1][0] < spans[0][1]
+    assert caplog.text.count("sending runtime") == 2
+    caplog.clear()
+    bench(board.device(), bundles, tmp_path / "again")
+    assert "sending" not in caplog.text
+    with Session(board.device()) as session:
+        assert len(stored(session)) == 3
+        remove(session)
+        assert stored(session) == []
+
+
+def test_what_was_changed_on_the_device_is_put_right(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
+    with Session(board.device()) as session:
+        session.lock("a test")
+        folder = Path(provide_bundle(session, Bundle.read(bundles[0])))
+        (folder / "weights.irpa").write_bytes(b"something else")
+        assert provide_bundle(session, Bundle.read(bundles[0])) == str(folder)
+        assert (folder / "weights.irpa").read_bytes() == (bundles[0] / "weights.irpa").read_bytes()
+
+
+def test_a_changed_host_key_is_refused(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
+    board.kill()
+    board.new_key("host_key")
+    board.start()
+    with pytest.raises(DeviceError, match=r"device board: the host key of board is not the one you know"):
+        bench(board.device(), bundles, tmp_path / "out")
+    assert written(tmp_path / "out") == []
+    board.trust()
+    bench(board.device(), bundles[1:], tmp_path / "out")
+
+
+def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(board: SshDevice) -> None:
+    (board.folder / "known_hosts").write_text("")
+    board.write_client("StrictHostKeyChecking no")
+    with pytest.raises(DeviceError, match="the host key of board is not known; connect once by hand"):
+        Session(board.device())
+    assert (board.folder / "known_hosts").read_text() == ""
+
+
+def test_a_jump_host_whose_key_would_be_accepted_unseen_is_refused(board: SshDevice) -> None:
+    board.write_client("ProxyJump gate", "Host gate", "HostName 127.0.0.1", "StrictHostKeyChecking accept-new")
+    with pytest.raises(DeviceError, match="its jump host gate has StrictHostKeyChecking accept-new"):
+        Session(board.device())
+
+
+def test_a_device_behind_a_jump_host_is_reached(board: SshDevice, other: SshDevice) -> None:
+    gate = (other.folder / "ssh_config").read_text()
+    board.write_client("ProxyJump other", gate)
+    with Session(board.device()) as session:
+        assert session.root == str(board.work)
+    assert other.proxy.passed > 0
+
+
+def test_a_key_that_is_not_accepted_and_a_server_that_is_not_there_are_told(board: SshDevice) -> None:
+    (board.folder / "authorized_keys").write_text("")
+    with pytest.raises(DeviceError, match="board does not accept your key"):
+        Session(board.device())
+    board.close()
+    with pytest.raises(DeviceError, match=r"device board: (board refuses connections|the connection to board was lost)"):
+        Session(board.device())
+
+
+def test_a_device_of_another_architecture_is_refused(board: SshDevice, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "arm", masks=("1",), machine="aarch64", target="arm")
+    with pytest.raises(DeviceError, match="its architecture is x86_64, but target arm is compiled for aarch64-unknown"):
+        bench(board.device(target="arm"), [bundle], tmp_path / "out")
+    assert written(tmp_path / "out") == []
+
+
+def test_a_bundle_for_another_target_is_refused(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="device board runs target arm, but .* is compiled for another"):
+        bench(board.device(target="arm"), bundles, tmp_path / "out")
+
+
+def test_a_connection_cut_during_a_transfer(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
+    board.proxy.cut_after = 1_500_000
+    with pytest.raises(DeviceError, match="device board: the connection to board was lost"):
+        bench(board.device(), bundles, tmp_path / "out")
+    assert written(tmp_path / "out") == []
+    assert not [path for path in board.work.glob("runtime-*")]
+    board.proxy.cut_after = None
+    bench(board.device(), bundles[1:], tmp_path / "out")
+    assert written(tmp_path / "out") == ["latency.parquet", "records.jsonl"]
+    assert not [path for path in board.work.iterdir() if path.name.startswith(("incoming.", "session."))]
+
+
+def test_a_connection_cut_and_a_server_killed_during_a_measurement(
+    board: SshDevice, other: SshDevice, bundles: list[Path], tmp_path: Path
+) -> None:
+    long = QUICK.model_copy(update={"rounds": 50})
+    bench(board.device(), bundles[1:], tmp_path / "warm")
+    for breakage in (board.proxy.cut, board.kill):
+        started = threading.Event()
+        failures: list[Exception] = []
+
+        def work(started: threading.Event = started, failures: list[Exception] = failures) -> None:
+            started.set()
+            try:
+                bench(board.device(), bundles, tmp_path / "out", long)
+            except DeviceError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait_for(lambda: list(board.work.glob("session.*/samples")), 30)
+        time.sleep(2)
+        breakage()
+        bench(other.device(), bundles[1:], tmp_path / "other")
+        thread.join(30)
+        assert [str(error).startswith("device board: the connection to board was lost") for error in failures] == [True]
+        assert written(tmp_path / "out") == []
+    board.start()
+    bench(board.device(), bundles, tmp_path / "out")
+    assert written(tmp_path / "out") == ["latency.parquet", "records.jsonl"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(bundles: list[Path], tmp_path: Path) -> None:
+    board = SshDevice(tmp_path / "board", "board", largest_file=1_000_000)
+    try:
+        with pytest.raises(DeviceError, match=r"files could not be written to .*/work \(\d+ kB free there\); make room"):
+            bench(board.device(), bundles, tmp_path / "out")
+        assert written(tmp_path / "out") == []
+        board.kill()
+        board.largest_file = None
+        board.start()
+        bench(board.device(), bundles[1:], tmp_path / "out")
+        assert not list(board.work.glob("incoming.*"))
+    finally:
+        board.close()
+
+
+def hold(device: Device, ready: object, seconds: float) -> None:
+    """Hold a device in another process, with a program running there."""
+    with Session(device) as session:
+        session.lock("another benchmark")
+        ready.set()  # type: ignore[attr-defined]
+        session.run(["sleep", str(seconds)])
+
+
+def test_a_held_device_is_waited_for_and_given_up_with_the_name_of_the_holder(
+    board: SshDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(board.device(), ready, 4))
+    holder.start()
+    ready.wait(20)
+    told = f"held by .* pid {holder.pid}, another benchmark, since .* for longer than"
+    with pytest.raises(DeviceError, match=told), Session(board.device(lock_minutes=0.01)) as session:
+        session.lock("a test")
+    with Session(board.device()) as session:
+        session.lock("a test")
+        assert f"pid {holder.pid}, another benchmark" in caplog.text
+        assert caplog.text.count("waiting") == 2
+    holder.join()
+
+
+def test_the_lock_of_a_killed_run_ends_with_what_it_started(board: SshDevice) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(board.device(), ready, 3))
+    holder.start()
+    ready.wait(20)
+    time.sleep(0.5)
+    os.kill(holder.pid or 0, signal.SIGKILL)
+    holder.join()
+    began = time.monotonic()
+    with Session(board.device()) as session:
+        session.lock("a test")
+        assert 1 < time.monotonic() - began < 15
+        leftovers = [path.name for path in board.work.glob("session.*")]
+    assert len(leftovers) <= 2
+
+
+def test_nothing_hostile_is_read_by_a_shell(board: SshDevice, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    words = [f"$(touch {trap})", f"`touch {trap}`", f"; touch {trap};", "a b  c", "'", '"', "*", "-n", "\\", "$HOME", "~"]
+    with Session(board.device()) as session:
+        for word in words:
+            done = session.run(["printf", "%s", word])
+            assert done.output == word
+        with pytest.raises(DeviceError, match="has a line break and cannot be sent"):
+            session.run(["printf", "a\nb"])
+        hostile = tmp_path / "bundle"
+        hostile.mkdir()
+        (hostile / f"$(touch {trap.name})").write_text("x")
+        from depthdial.devices.provision import provide
+
+        for name in (f"$(touch {trap.name})", "../escape", "/etc/passwd", "-rf", "a\nb", ".."):
+            with pytest.raises(DeviceError, match="is no safe name for a file there"):
+                provide(session, "bundle", {name: next(hostile.iterdir())})
+    assert not trap.exists()
+    assert not (board.work.parent / "escape").exists()
+
+
+def test_a_device_that_prints_at_login_is_told(board: SshDevice, tmp_path: Path) -> None:
+    board.write_client()
+    shell = board.folder / "chatty.sh"
+    shell.write_text('#!/bin/sh\necho Welcome\neval "$SSH_ORIGINAL_COMMAND"\n')
+    shell.chmod(0o755)
+    with (board.folder / "sshd_config").open("a") as stream:
+        stream.write(f"ForceCommand {shell}\n")
+    board.kill()
+    board.start()
+    with pytest.raises(DeviceError, match="does a login script on the device print something"):
+        Session(board.device())
+
+
+def test_a_command_meter_on_the_device_and_energy_from_it(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
+    script = board.folder / "meter.sh"
+    script.write_text("#!/bin/sh\nwhile :; do echo 2500; sleep 0.01; done\n")
+    script.chmod(0o755)
+    meter = CommandMeter(
+        kind="command", command=(str(script),), runs_on="device", watts_per_unit=0.001, interval_ms=50, idle_s=0.3
+    )
+    settings = QUICK.model_copy(update={"window_ms": 1200, "energy_samples": 10})
+    table = bench(board.device(meter=meter), bundles[1:], tmp_path / "out", settings)
+    assert table.loc[0, "energy_source"] == "command"
+    assert table.loc[0, "energy_mj"] == pytest.approx(2.5 * table.loc[0, "latency_ms"], rel=0.5)
+    assert read_records(tmp_path / "out" / "records.jsonl")[0].energy.idle_w == pytest.approx(2.5)
