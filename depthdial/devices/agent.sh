@@ -125,6 +125,16 @@ receive() {
     exit 0
 }
 
+# stream PROGRAM ARGUMENTS...: pass on what it prints until it ends or the input does.
+stream() {
+    "$@" </dev/null &
+    tool=$!
+    exec 8<&0
+    (cat <&8 && kill "$tool") >/dev/null 2>&1 &
+    wait "$tool"
+    exit
+}
+
 while read -r verb && read -r count; do
     set --
     while [ "$count" -gt 0 ]; do
@@ -133,8 +143,7 @@ while read -r verb && read -r count; do
         count=$((count - 1))
     done
     case $verb in
-    enter | lock | run | watch | receive) "$verb" "$@" ;;
-    stream) exec "$@" ;;
+    enter | lock | run | watch | receive | stream) "$verb" "$@" ;;
     *) exit 2 ;;
     esac
 done

@@ -61,6 +61,12 @@ def provide_runtime(session: Session, machine: str, cache: Path) -> str:
     else:
         tools = runtime_tools(machine, cache)
         folder = provide(session, f"runtime-{runtime_version()}", tools)
+    try_tools(session, folder)
+    return folder
+
+
+def try_tools(session: Session, folder: str) -> None:
+    """Run the tools in a folder on the device. Raises DeviceError if they do not run."""
     for name in TOOLS:
         done = session.run([*session.device.launcher, f"{folder}/{name}", "--list_drivers"])
         if done.status != 0 or "local-sync" not in done.output:
@@ -70,7 +76,6 @@ def provide_runtime(session: Session, machine: str, cache: Path) -> str:
                 f"{': ' + said[-1] if said else ''}); does its C library suit the wheel (glibc 2.27 or later)? "
                 f"If not, build IREE {runtime_version()} there and name it as `runtime`"
             )
-    return folder
 
 
 def provide_bundle(session: Session, bundle: Bundle) -> str:
