@@ -12,6 +12,6 @@ class Select(Section):
 
     configurations: int = Field(default=6, ge=1, le=60)
     """Number of configurations to deploy, the full network `c00` among them."""
-    largest_drop: float = Field(default=0.1, gt=0, le=1)
+    largest_drop: float = Field(default=0.05, gt=0, le=1)
     """Validation accuracy that a configuration may lose against the full network, as a fraction; the corner of
     the hypervolume lies there, at the cost of the full network."""

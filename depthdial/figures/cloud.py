@@ -46,7 +46,7 @@ def draw_cloud(
             point(axis, at, c.name, colours["dial"], "o", (c.validation_low, c.validation_high))
         for row in statics.to_dict("records"):
             at = (row["macs"] / 1e6, row["val_accuracy"])
-            point(axis, at, row["network"], colours["static"], "D", (row["low"], row["high"]))
+            point(axis, at, row["network"], colours["static"], "D", (row["low"], row["high"]), above=True)
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
         axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=title)

@@ -35,7 +35,16 @@ def _panel(axis: Axes, table: pd.DataFrame, quantity: str, unit: str, dial: str,
         name = row["configuration"] if ours else row["network"]
         at = (row[f"{quantity}_{unit}"], row["accuracy"])
         horizontal = (row[f"{quantity}_low_{unit}"], row[f"{quantity}_high_{unit}"])
-        point(axis, at, name, colour, "o" if ours else "D", (row["accuracy_low"], row["accuracy_high"]), horizontal)
+        point(
+            axis,
+            at,
+            name,
+            colour,
+            "o" if ours else "D",
+            (row["accuracy_low"], row["accuracy_high"]),
+            horizontal,
+            not ours,
+        )
     ours = table[table["network"] == dial].sort_values(f"{quantity}_{unit}")
     axis.plot(ours[f"{quantity}_{unit}"], ours["accuracy"], color=colours["dial"], linewidth=0.7, alpha=0.6)
     axis.set_xlim(left=0)

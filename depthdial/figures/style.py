@@ -80,6 +80,7 @@ def point(
     marker: str,
     vertical: tuple[float, float],
     horizontal: tuple[float, float] | None = None,
+    above: bool = False,
 ) -> None:
     """A named point with the ends of its interval in both directions."""
     x, y = at
@@ -88,7 +89,8 @@ def point(
     axis.errorbar(
         x, y, yerr, xerr, fmt=marker, color=colour, mec="white", mew=0.5, elinewidth=0.8, capsize=1.5, zorder=3
     )
-    axis.annotate(label, at, (4, -8), textcoords="offset points", fontsize=6.5, color=colour)
+    place = {"xytext": (-4, 4), "ha": "right"} if above else {"xytext": (4, -8), "ha": "left"}
+    axis.annotate(label, at, textcoords="offset points", fontsize=6.5, color=colour, **place)
 
 
 def note(text: str) -> str:

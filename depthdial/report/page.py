@@ -16,6 +16,12 @@ from depthdial.report.findings import Row, accuracy, energy_notice, headline, pe
 from depthdial.schedule.table import ScheduleTable
 
 
+NOISY = (
+    "The device was too noisy while it was measured: the rows marked as not valid did not hold up (the log says why), and "
+    "the schedule is no better than they are. Measure again on an idle machine."
+)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure on the page: its name, its SVG in base 64 and the caption."""
@@ -63,7 +69,7 @@ def device_section(
     policies = policy_means(summary)
     sentences = headline(latency, dial) + scheduled(schedule, policies)
     if not latency["valid"].all():
-        sentences.insert(0, "The device was too noisy: rows marked as not valid did not hold up; the log says why.")
+        sentences.insert(0, NOISY)
     tables = [configuration_table(latency, dial), policy_table(policies)]
     return Section(title, sentences, pictures, tables, energy_notice(str(latency["energy_source"].iloc[0])))
 
@@ -95,7 +101,7 @@ def policy_means(summary: pd.DataFrame) -> list[Row]:
     """Means over the held-out traces for each policy, the best first."""
     numbers = ["accuracy_offered", "accuracy", "miss_rate", "inferences_per_charge", "switches", "regret"]
     means = summary.groupby("policy", observed=True)[numbers].mean().reset_index()
-    return means.sort_values("accuracy_offered", ascending=False).to_dict("records")  # type: ignore[return-value]
+    return means.sort_values("accuracy_offered", ascending=False).to_dict("records")
 
 
 def policy_table(policies: list[Row]) -> Table:

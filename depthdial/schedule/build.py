@@ -78,6 +78,7 @@ def describe(problem: Problem, solution: Solution, settings: Settings, device: s
         device=device,
         quantile=settings.quantile,
         energy_source="+".join(sorted({choice.energy_source for choice in problem.choices})),
+        noisy=any(choice.noisy for choice in problem.choices),
         status="optimal",
         gap=solution.gap,
         accuracy=solution.accuracy,

@@ -39,6 +39,8 @@ class Choice:
     energy_mj: float
     energy_source: str
     resident_bytes: int
+    noisy: bool = False
+    """The device was too noisy for its figures to hold up; they are used and marked."""
 
     def __post_init__(self) -> None:
         positive = (self.latency_ms, self.latency_p90_ms, self.latency_p99_ms, self.energy_mj)
@@ -94,9 +96,11 @@ def read_latency_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 def choices_of(table: pd.DataFrame, network: str) -> tuple[Choice, ...]:
     """The valid configurations of one network, by name; c00, if there is one, comes first.
 
+    A device that was too noisy has no valid row at all (``benchmark.too_noisy: mark``): then all are taken, marked.
     Raises ScheduleError if there is none, or if a row holds NaN, negative or contradictory numbers.
     """
-    rows = table[(table["network"] == network) & table["valid"]].sort_values("configuration")
+    noisy = not table["valid"].any()
+    rows = table[(table["network"] == network) & (table["valid"] | noisy)].sort_values("configuration")
     if rows.empty:
         raise ScheduleError(
             f"{network}: the latency table has no valid measurement of it; it holds valid rows of "
@@ -113,6 +117,7 @@ def choices_of(table: pd.DataFrame, network: str) -> tuple[Choice, ...]:
             energy_mj=float(row["energy_mj"]),
             energy_source=str(row["energy_source"]),
             resident_bytes=int(row["resident_bytes"]) if pd.notna(row["resident_bytes"]) else 0,
+            noisy=noisy,
         )
         for row in rows.to_dict("records")
     )

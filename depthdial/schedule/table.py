@@ -106,6 +106,8 @@ class ScheduleTable(_Part):
     quantile: Literal["median", "p90", "p99"]
     energy_source: str
     """Where the energies come from; ``modelled`` is no measurement."""
+    noisy: bool = False
+    """The device was too noisy: the latencies did not hold up, and the table is no better than they are."""
     status: Literal["optimal"]
     gap: float
     """Proven relative distance of the accuracy from the best possible."""

@@ -73,7 +73,7 @@ def table(accuracy: dict[str, float], default: float) -> pd.DataFrame:
 
 
 def test_first_configuration_is_the_full_network_even_off_the_front() -> None:
-    chosen = choose(table({"111": 0.90, "011": 0.95, "001": 0.85}, 0.2), Select(configurations=3))
+    chosen = choose(table({"111": 0.90, "011": 0.95, "001": 0.85}, 0.2), Select(configurations=3, largest_drop=0.1))
     assert [(c.name, c.mask, c.on_front) for c in chosen] == [
         ("c00", "111", False),
         ("c01", "011", True),
@@ -83,7 +83,7 @@ def test_first_configuration_is_the_full_network_even_off_the_front() -> None:
 
 
 def test_short_fronts_are_filled_with_the_nearest_masks() -> None:
-    chosen = choose(table({"111": 0.95, "101": 0.94, "100": 0.95}, 0.2), Select(configurations=4))
+    chosen = choose(table({"111": 0.95, "101": 0.94, "100": 0.95}, 0.2), Select(configurations=4, largest_drop=0.1))
     on_front = {c.mask: c.on_front for c in chosen}
     assert on_front["100"]
     assert not on_front["101"], "101 is dominated by 100, but nearest to the front"
