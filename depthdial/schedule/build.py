@@ -137,9 +137,7 @@ def _budgets(problem: Problem, solution: Solution) -> tuple[TableBudget, ...]:
     binding = is_binding(solution, prices)
     found = []
     for index, budget in enumerate(problem.budgets):
-        share = float(problem.weight[budget.cells].sum())
-        # Under a budget of its own, an inference's accuracy counts by the share of inferences it covers.
-        per_mj = float(prices[index]) / share if share > 0 else 0.0
+        per_mj = float(prices[index])
         found.append(
             TableBudget(
                 name=budget.name,

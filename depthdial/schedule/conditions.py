@@ -71,7 +71,7 @@ def _path(grid: Grid, trace: Trace) -> NDArray[np.intp]:
 
 def _replace_marginals(settings: Settings, grid: Grid, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights with the given marginals; reserve and temperature, which traces do not show, are even by default."""
-    probabilities: Mapping[str, tuple[float, ...]] = dict(settings.probabilities)
+    probabilities: Mapping[str, tuple[float, ...]] = settings.model_dump()["probabilities"]
     shaped = weight.reshape(grid.shape)
     for position, axis in enumerate(grid.axes):
         given = probabilities.get(axis.name)

@@ -21,9 +21,9 @@ from depthdial.schedule.problem import Problem
 Objective = Literal["misses", "excess", "accuracy", "switches"]
 SCALE = 1e3
 """Objectives are stated in thousandths, so that the solver's tolerances are small beside them."""
-RESOLUTION = 1e-9
-"""Tables whose expected accuracies differ by less than this count as equally good. Without it, most of the time
-goes into deciding subset sums in the tenth decimal of accuracies that are known to three."""
+RESOLUTION = 1e-7
+"""Tables whose expected accuracies differ by less than this count as equally good: one inference in ten million.
+Without it, most of the time goes into subset sums far beyond what is known of any accuracy."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,18 @@ def run(model: Model, time_limit_s: float, *, integer: bool = True) -> Solved | 
         )
     value = info.objective_function_value / SCALE
     return Solved(value, info.mip_dual_bound / SCALE if integer else value, int(info.mip_node_count))
+
+
+def budget_prices(model: Model, problem: Problem, limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The duals of a solved linear relaxation: accuracy that a budget's energy (weight x mJ) buys; (budgets,)."""
+    duals = {constraint.name: constraint.pi for constraint in model.lp.constraints()}
+    prices = np.zeros(len(problem.budgets))
+    for index, budget in enumerate(problem.budgets):
+        share = float(problem.weight[budget.cells].sum())
+        # The constraint reads energy / share / limit <= 1, the objective -SCALE x accuracy.
+        if share > 0:
+            prices[index] = max(0.0, -(duals.get(f"budget_{index}") or 0.0) / SCALE / limits[index] / share)
+    return prices
 
 
 def _sum(terms: Iterable[tuple[pulp.LpVariable, float]]) -> pulp.LpAffineExpression:

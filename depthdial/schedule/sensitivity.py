@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.errors import ScheduleError
-from depthdial.schedule.model import SCALE, Cells, build, run
+from depthdial.schedule.model import Cells, budget_prices, build, run
 from depthdial.schedule.problem import Problem
 from depthdial.schedule.solve import Solution, solve
 
@@ -27,7 +27,7 @@ class TimePrice:
 
 
 def energy_prices(problem: Problem, solution: Solution, time_limit_s: float = 30.0) -> NDArray[np.float64]:
-    """Expected accuracy gained per mJ more for an inference, under each budget; shape (budgets,).
+    """Accuracy of an inference under each budget that one more mJ for it buys; shape (budgets,).
 
     The duals of the budgets in the linear relaxation at the solution's resident set. By linear duality they
     bound what more energy can gain there, and the relaxation splits at most one cell per budget, so that they
@@ -45,12 +45,7 @@ def energy_prices(problem: Problem, solution: Solution, time_limit_s: float = 30
     )
     if run(model, time_limit_s, integer=False) is None:
         raise ScheduleError("the relaxation of a solved schedule is infeasible (please report this)")
-    duals = {constraint.name: constraint.pi for constraint in model.lp.constraints()}
-    prices = np.zeros(len(problem.budgets))
-    for index, limit in enumerate(solution.limits_mj):
-        # The constraint reads energy / limit <= 1, the objective -SCALE x accuracy.
-        prices[index] = max(0.0, -(duals.get(f"budget_{index}") or 0.0) / SCALE / limit)
-    return prices
+    return budget_prices(model, problem, solution.limits_mj)
 
 
 def _servable_misses(problem: Problem, solution: Solution) -> float:
@@ -73,8 +68,7 @@ def time_prices(problem: Problem, solution: Solution, prices: NDArray[np.float64
         return []
     price = np.zeros(problem.grid.size)
     for index, budget in enumerate(problem.budgets):
-        share = problem.weight[budget.cells].sum()
-        price[budget.cells] = prices[index] / share if share > 0 else 0.0
+        price[budget.cells] = prices[index]
     worth = problem.accuracy[None, :] - price[:, None] * problem.energy_mj[None, :]
     present = np.where(
         solution.missed,

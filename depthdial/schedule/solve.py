@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from depthdial.errors import ScheduleError
 from depthdial.schedule.check import check
-from depthdial.schedule.model import SCALE, Cells, Model, Objective, Solved, build, run
+from depthdial.schedule.model import RESOLUTION, SCALE, Cells, Model, Objective, Solved, budget_prices, build, run
+from depthdial.schedule.polish import polish
 from depthdial.schedule.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ DIRECT = 3000
 """Up to this many cells times configurations one model is solved; above, the bound comes from merged cells."""
 SWITCH_LIMIT_S = 0.5
 """Time for the last objective; without a proof by then, the table found for accuracy stands."""
+TIE = 1e-7
+"""Tables whose expected accuracies differ by less than this tie; then the fewer switches decide."""
 ROUNDS = 12
 """Resident sets tried before the merged bound is given up for the one model."""
 
@@ -167,12 +170,14 @@ def _relax(problem: Problem, deadline: float) -> dict[str, Any]:
     return bounds | {"limits": limits * (1 + yields) * np.where(yields > 0, 1 + SLACK, 1.0)}
 
 
-def _optimise(problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]) -> Optimum | None:
+def _optimise(
+    problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
+) -> Optimum | None:
     """The optimum of one objective within the bounds that earlier ones left; None if infeasible."""
     if problem.grid.size * len(problem.choices) > DIRECT:
-        found = _by_resident_sets(problem, objective, deadline, bounds)
-        if found != "unproven":
-            return found
+        proven, best = _by_resident_sets(problem, objective, deadline, bounds)
+        if proven:
+            return best
     model = build(problem, Cells.of(problem), objective, **bounds)
     solved = run(model, _left(deadline))
     return None if solved is None else Optimum(model, solved, _chosen(model))
@@ -180,61 +185,88 @@ def _optimise(problem: Problem, objective: Objective, deadline: float, bounds: d
 
 def _by_resident_sets(
     problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
-) -> Optimum | str | None:
+) -> tuple[bool, Optimum | None]:
     """Bound with merged cells, solve the cells for the resident set found, exclude that set, repeat.
 
     The merged model is a relaxation, so its optimum over all sets not yet excluded bounds what they can give.
-    Once that is no better than the best table found, the table is optimal. ``"unproven"`` after ROUNDS sets.
+    Once that is no better than the best table found, the table is optimal. The first value is False if ROUNDS
+    sets were not enough for that.
     """
-    cells, merged = Cells.of(problem), Cells.merged(problem)
+    merged = Cells.merged(problem)
     excluded: list[frozenset[int]] = []
     best: Optimum | None = None
     while len(excluded) < ROUNDS:
         relaxed = build(problem, merged, objective, excluded=excluded, **bounds)
         bound = run(relaxed, _left(deadline))
-        if bound is None or (best is not None and bound.value >= best.solved.value):
-            break
+        if best is not None and (bound is None or bound.value >= best.solved.value - RESOLUTION):
+            proven = best.solved.bound if bound is None else min(best.solved.bound, bound.value)
+            return True, replace(best, solved=replace(best.solved, bound=proven))
+        if bound is None:
+            return True, None
         residents = _chosen(relaxed)
         excluded.append(residents)
-        model = build(problem, cells, objective, residents=residents, **bounds)
-        solved = run(model, _left(deadline))
-        if solved is not None and (best is None or solved.value < best.solved.value):
-            best = Optimum(model, solved, residents)
-    else:
-        return "unproven"
-    return best
+        found = _within(problem, objective, residents, deadline, bounds)
+        if found is not None and (best is None or found.solved.value < best.solved.value):
+            best = found
+    return False, best
+
+
+def _within(
+    problem: Problem,
+    objective: Objective,
+    residents: frozenset[int],
+    deadline: float,
+    bounds: dict[str, Any],
+) -> Optimum | None:
+    """The optimum for one resident set: the linear relaxation, polished to a table; else branch and bound."""
+    cells = Cells.of(problem)
+    if objective == "accuracy" and not bounds.get("may_miss") and problem.switch_energy_mj == 0:
+        relaxed = build(problem, cells, objective, residents=residents, **bounds)
+        linear = run(relaxed, _left(deadline), integer=False)
+        if linear is None:
+            return None
+        values = {key: x.varValue for key, x in relaxed.x.items()}
+        prices = budget_prices(relaxed, problem, bounds["limits"])
+        choice = polish(problem, residents, values, prices, bounds["limits"], -linear.value, RESOLUTION)
+        if choice is not None:
+            for (s, c), x in relaxed.x.items():
+                x.varValue = float(choice[s] == c)
+            assert relaxed.accuracy is not None
+            value = -float(relaxed.accuracy.value())
+            return Optimum(relaxed, Solved(value, min(value, linear.value), 0), residents)
+    model = build(problem, cells, objective, residents=residents, **bounds)
+    solved = run(model, _left(deadline))
+    return None if solved is None else Optimum(model, solved, residents)
+
+
+def _leave_out(model: Model, relaxed: Model, window: float) -> None:
+    """Fix at 0 what no table within ``window`` of the relaxation's value can contain: its reduced cost says so."""
+    for key, x in relaxed.x.items():
+        if x.varValue < 0.5 and x.dj / SCALE > window:
+            model.x[key].upBound = 0
 
 
 def _fewest_switches(problem: Problem, best: Optimum, deadline: float, bounds: dict[str, Any]) -> Optimum:
     """Among the equally accurate tables of this resident set, one with the fewest expected switches.
 
-    A choice whose reduced cost in the linear relaxation exceeds what the optimum left open cannot stand in any
-    table as accurate; with those fixed at 0, few cells are left to decide.
+    Equally accurate: within TIE. If no proof is found in time, the table found for accuracy stands.
     """
     assert best.model.accuracy is not None
-    accuracy = best.model.accuracy.value()
+    least = best.model.accuracy.value() - TIE
     cells = Cells.of(problem)
     relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
     linear = run(relaxed, _left(deadline), integer=False)
     assert linear is not None
-    open_gap = max(0.0, -linear.value - accuracy * (1 - SLACK))
-    model = build(
-        problem,
-        cells,
-        "switches",
-        residents=best.residents,
-        least_accuracy=accuracy * (1 - SLACK),
-        **bounds,
-    )
-    for key, x in relaxed.x.items():
-        if x.dj / SCALE > open_gap + SLACK and best.model.x[key].varValue < 0.5:
-            model.x[key].upBound = 0
+    model = build(problem, cells, "switches", residents=best.residents, least_accuracy=least, **bounds)
+    _leave_out(model, relaxed, -linear.value - least)
     try:
         solved = run(model, min(SWITCH_LIMIT_S, _left(deadline)))
     except ScheduleError:
-        logger.warning("the fewest switches were not proven in %g s; the accurate table stands", SWITCH_LIMIT_S)
+        logger.info("fewest switches not proven within %g s: the accurate table stands", SWITCH_LIMIT_S)
         return best
-    return best if solved is None else Optimum(model, solved, best.residents)
+    if solved is None:
+        return best
+    return Optimum(model, replace(best.solved, nodes=solved.nodes), best.residents)
 
 
 def _left(deadline: float) -> float:
