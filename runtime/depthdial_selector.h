@@ -90,7 +90,7 @@ static inline uint8_t dd_look_up(const dd_table *table, const dd_state *state, c
         const uint32_t count = table->count[axis];
         const uint64_t floor = axis == DD_RESERVE || axis == DD_BATTERY || axis == DD_DEADLINE;
         uint64_t value = input->value[axis], unit = 1, scale = 1;
-        uint32_t low = 0, high = count;
+        uint32_t low = 0, length = count;
         if (count == 0) continue;
         if (axis == DD_SLOWDOWN && table->gain != 0) value = slowdown;
         if (value > DD_LARGEST) return 0;
@@ -105,11 +105,12 @@ static inline uint8_t dd_look_up(const dd_table *table, const dd_state *state, c
         }
         /* Below a floor: levels at most the value; below a ceiling: levels less than the value. */
         value = value * unit + floor;
-        while (low < high) {
-            const uint32_t middle = (low + high) >> 1;
-            if (level[middle] * scale < value) low = middle + 1;
-            else high = middle;
+        while (length > 1) { /* without branches on the data, which no predictor could guess */
+            const uint32_t half = length >> 1;
+            low += half & (0u - (uint32_t)(level[low + half - 1] * scale < value));
+            length -= half;
         }
+        low += level[low] * scale < value;
         low -= (uint32_t)floor;
         if (low >= count) return 0; /* below the first floor (it wraps) or above the last ceiling */
         cell = cell * count + low;
@@ -122,14 +123,17 @@ static inline uint8_t dd_look_up(const dd_table *table, const dd_state *state, c
  * decisions, and only if it would also be taken with the inputs shrunk by the band. Stale, unknown and
  * out-of-range inputs lead to configuration 0. */
 static inline uint8_t dd_decide(const dd_table *table, dd_state *state, const dd_input *input) {
+    const int fresh = table->max_age_ms == 0 || input->age_ms <= table->max_age_ms;
+    uint32_t keep = fresh ? 1024 : 0;
     uint8_t next = 0;
-    if (table->max_age_ms == 0 || input->age_ms <= table->max_age_ms)
-        next = dd_look_up(table, state, input, 1024);
-    if (next > state->current) {
-        if (state->dwell < table->min_dwell) next = state->current;
-        else if (table->band != 0 && dd_look_up(table, state, input, 1024u - table->band) <= state->current)
-            next = state->current;
+    while (keep != 0) { /* once with the inputs, and again with shrunk ones before a slower configuration */
+        const uint8_t found = dd_look_up(table, state, input, keep);
+        const int shrunk = keep != 1024;
+        if (!shrunk) next = found;
+        else if (found <= state->current) next = state->current;
+        keep = shrunk || table->band == 0 || next <= state->current ? 0 : 1024u - table->band;
     }
+    if (next > state->current && state->dwell < table->min_dwell) next = state->current;
     if (next != state->current) state->dwell = 0;
     else if (state->dwell < UINT32_MAX) ++state->dwell;
     state->current = next;

@@ -176,7 +176,11 @@ def budget_prices(model: Model, problem: Problem, limits: NDArray[np.float64]) -
 
 
 def _sum(terms: Iterable[tuple[pulp.LpVariable, float]]) -> pulp.LpAffineExpression:
-    return pulp.LpAffineExpression([(variable, float(factor)) for variable, factor in terms])
+    """The sum of factor x variable; a variable may come more than once."""
+    total: dict[pulp.LpVariable, float] = {}
+    for variable, factor in terms:
+        total[variable] = total.get(variable, 0.0) + float(factor)
+    return pulp.LpAffineExpression(total)
 
 
 def _add_residents(

@@ -170,9 +170,7 @@ def _relax(problem: Problem, deadline: float) -> dict[str, Any]:
     return bounds | {"limits": limits * (1 + yields) * np.where(yields > 0, 1 + SLACK, 1.0)}
 
 
-def _optimise(
-    problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]
-) -> Optimum | None:
+def _optimise(problem: Problem, objective: Objective, deadline: float, bounds: dict[str, Any]) -> Optimum | None:
     """The optimum of one objective within the bounds that earlier ones left; None if infeasible."""
     if problem.grid.size * len(problem.choices) > DIRECT:
         proven, best = _by_resident_sets(problem, objective, deadline, bounds)
