@@ -47,6 +47,35 @@ OWN_FLAGS = ("--iree-hal-", "--iree-llvmcpu-target-", "--iree-input-", "--iree-p
 """Beginnings of flags that say what the other keys of a target say, or what depthdial itself decides."""
 
 
+class Tiles(Section):
+    """How the loops of a convolution are cut."""
+
+    accumulators: int = Field(default=16, ge=1, le=32)
+    """Vector registers that hold sums in the innermost loop; the others hold weights and pixels."""
+    channel_vectors: int = Field(default=4, ge=1, le=8)
+    """Vector registers side by side over the output channels; a pixel that is read is used for all of them."""
+    reduction: int = Field(default=1, ge=1, le=16)
+    """Input channels for which the innermost loop is unrolled."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Parts into which a convolution is cut by rows: one for each core that shares an inference."""
+
+
+class Variant(Section):
+    """One way of compiling for a target."""
+
+    tiles: Tiles | None = None
+    """Tile sizes of convolutions; null leaves them to the compiler."""
+    flags: tuple[str, ...] = ()
+    """More flags of iree-compile."""
+
+    @model_validator(mode="after")
+    def _tuning_only(self) -> Variant:
+        for flag in self.flags:
+            if not flag.startswith("--iree-") or flag.startswith(OWN_FLAGS):
+                raise ValueError(f"flags: {flag!r} is refused; give a tuning flag of iree-compile (--iree-...)")
+        return self
+
+
 class Target(Section):
     """A processor that IREE compiles for."""
 
@@ -60,8 +89,8 @@ class Target(Section):
     """CPU as LLVM names it; ``host`` is the machine that compiles."""
     features: tuple[str, ...] = ()
     """CPU features beyond those of the CPU (``+crc``) or less (``-sve``)."""
-    flags: tuple[str, ...] = ()
-    """More flags of iree-compile."""
+    variants: dict[Name, Variant] = Field(default={"tiled": Variant(tiles=Tiles())}, min_length=1)
+    """Ways of compiling. The first is used; with `deploy.tune` the one that was measured to be fastest is."""
     emulator: tuple[str, ...] = ()
     """Command by which this machine runs programs of the target, where it is of another architecture."""
 
@@ -69,6 +98,11 @@ class Target(Section):
     def architecture(self) -> str:
         """The architecture as ``uname -m`` names it."""
         return TRIPLES[self.triple]
+
+    @property
+    def variant(self) -> str:
+        """The name of the first variant."""
+        return next(iter(self.variants))
 
     @model_validator(mode="after")
     def _known(self) -> Target:
@@ -80,9 +114,6 @@ class Target(Section):
         for feature in self.features:
             if not re.fullmatch(r"[+-][a-z0-9][a-z0-9.-]*", feature):
                 problems.append(f"features: {feature!r} is no feature; write +name or -name")
-        for flag in self.flags:
-            if not flag.startswith("--iree-") or flag.startswith(OWN_FLAGS):
-                problems.append(f"flags: {flag!r} is refused; give a tuning flag of iree-compile (--iree-...)")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from depthdial.arch import Architecture
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import CompiledFor
 from depthdial.deploy.program import program
+from depthdial.deploy.tiles import set_tiles
 from depthdial.errors import DeployError
-from depthdial.files import atomic_path, sha256_file, write_json, write_text
+from depthdial.files import atomic_path, write_json, write_text
 from depthdial.masks import Mask
 
 log = logging.getLogger(__name__)
 
 COMMON_FLAGS = ("--iree-input-type=none", "--iree-opt-level=O3")
+CONFIGURED = "executable-configurations"
 IGNORED = re.compile(r"'[^']+' is not a recognized (processor|feature)[^\n]*")
 
 
@@ -51,8 +54,8 @@ def compiler_version() -> str:
     return compiler
 
 
-def target_flags(target: Target) -> list[str]:
-    """What iree-compile is told of a target."""
+def target_flags(target: Target, variant: str) -> list[str]:
+    """What iree-compile is told of a target, compiled for in one of its ways."""
     flags = [
         f"--iree-hal-target-backends={target.backend}",
         f"--iree-llvmcpu-target-triple={target.triple}",
@@ -60,24 +63,41 @@ def target_flags(target: Target) -> list[str]:
     ]
     if target.features:
         flags.append(f"--iree-llvmcpu-target-cpu-features={','.join(target.features)}")
-    return [*flags, *COMMON_FLAGS, *target.flags]
+    return [*flags, *COMMON_FLAGS, *target.variants[variant].flags]
 
 
-def compile_program(text: str, flags: list[str], output: Path, log_path: Path, about: str) -> None:
-    """Run iree-compile on ``text``. Raises DeployError that names ``about`` and the log, where all it said stands."""
-    from iree.compiler.tools.binaries import find_tool
+class Compiler:
+    """iree-compile, whose every word goes to a log; ``about`` is what errors are said to be about."""
 
-    command = [find_tool("iree-compile"), "-", *flags, "-o", str(output)]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    said = done.stderr + done.stdout
-    write_text(log_path, f"$ {' '.join(command)}\n{said}exit status {done.returncode}\n")
-    ignored = IGNORED.search(said)
-    if done.returncode != 0 or ignored:
-        lines = [line for line in said.splitlines() if "error:" in line or "ERROR:" in line]
-        why = ignored.group() if ignored else (lines or ["no reason given"])[0]
-        raise DeployError(
-            f"{about}: iree-compile failed (status {done.returncode}): {why}; the whole log is {log_path}"
-        )
+    def __init__(self, about: str, log_path: Path) -> None:
+        self.about, self.log_path = about, log_path
+        self.said = ""
+
+    def run(self, text: str, flags: Sequence[str]) -> bytes:
+        """What iree-compile makes of ``text``. Raises DeployError that names the log if it makes nothing of it."""
+        from iree.compiler.tools.binaries import find_tool
+
+        command = [find_tool("iree-compile"), "-", *flags, "-o", "-"]
+        done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace")
+        self.said += f"$ {' '.join(command)}\n{said}exit status {done.returncode}\n"
+        write_text(self.log_path, self.said)
+        ignored = IGNORED.search(said)
+        if done.returncode != 0 or ignored:
+            lines = [line for line in said.splitlines() if "error:" in line.lower()]
+            why = ignored.group() if ignored else (lines or ["no reason given"])[0]
+            raise DeployError(
+                f"{self.about}: iree-compile failed (status {done.returncode}): {why}; the whole log is {self.log_path}"
+            )
+        return done.stdout
+
+    def module(self, text: str, target: Target, variant: str) -> bytes:
+        """The module of a program, with the variant's tile sizes if it has any."""
+        flags, tiles = target_flags(target, variant), target.variants[variant].tiles
+        if tiles is None:
+            return self.run(text, flags)
+        configured = self.run(text, [*flags, f"--compile-to={CONFIGURED}"]).decode()
+        return self.run(set_tiles(configured, tiles, self.about), [*flags, f"--compile-from={CONFIGURED}"])
 
 
 def compile_configuration(
@@ -89,21 +109,22 @@ def compile_configuration(
     output: str | os.PathLike[str],
     side_file: str | os.PathLike[str],
     log_path: str | os.PathLike[str],
+    variant: str | None = None,
 ) -> None:
     """Compile one configuration; ``names`` are those of network, configuration and target.
 
-    Writes the module and a side file that says what it is. Raises DeployError that names all three and
-    the compiler's log.
+    Writes the module and a side file that says what it is. ``variant`` is the target's first unless given.
+    Raises DeployError that names all three and the compiler's log.
     """
     network, configuration, target_name = names
-    release = compiler_version()
-    text, flags = program(arch, mask), target_flags(target)
+    way = variant or target.variant
+    release, text = compiler_version(), program(arch, mask)
     about = f"{network}, configuration {configuration} ({mask}), target {target_name}"
     started = time.monotonic()
-    with atomic_path(output) as temporary:
-        compile_program(text, flags, temporary, Path(log_path), about)
-        digest = sha256_file(temporary)
+    module = Compiler(about, Path(log_path)).module(text, target, way)
     seconds = time.monotonic() - started
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(module)
     compiled = Compiled(
         configuration=configuration,
         mask=str(mask),
@@ -114,11 +135,12 @@ def compile_configuration(
             triple=target.triple,
             cpu=target.cpu,
             features=target.features,
-            flags=tuple(flags),
+            flags=tuple(target_flags(target, way)),
+            variant=way,
             compiler=release,
         ),
         program_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        module_sha256=digest,
+        module_sha256=hashlib.sha256(module).hexdigest(),
         compile_seconds=round(seconds, 3),
     )
     write_json(side_file, compiled.model_dump(mode="json"))

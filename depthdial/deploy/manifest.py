@@ -73,6 +73,8 @@ class CompiledFor(_Record):
     cpu: str
     features: tuple[str, ...]
     flags: tuple[str, ...]
+    variant: str = "tiled"
+    """The way of compiling, one of the target's variants."""
     compiler: str
     """Version of iree-base-compiler; the runtime must be of the same."""
 

@@ -13,7 +13,7 @@ from depthdial.cli import app
 from depthdial.config.targets import Target
 from depthdial.deploy.archive import read_archive
 from depthdial.deploy.bundle import link
-from depthdial.deploy.compile import compile_program
+from depthdial.deploy.compile import Compiler
 from depthdial.deploy.gate import check_configuration, compare, run_tool
 from depthdial.deploy.manifest import Gate, read_manifest
 from depthdial.deploy.program import program
@@ -119,7 +119,7 @@ def test_a_compiler_failure_names_what_and_where(tmp_path: Path) -> None:
     log = tmp_path / "c03.log"
     about = "net, configuration c03 (101), target host"
     with pytest.raises(DeployError, match=r"configuration c03 \(101\), target host: iree-compile failed.*c03\.log"):
-        compile_program("not MLIR", ["--iree-hal-target-backends=llvm-cpu"], tmp_path / "c03.vmfb", log, about)
+        Compiler(about, log).run("not MLIR", ["--iree-hal-target-backends=llvm-cpu"])
     assert "error:" in log.read_text()
 
 

@@ -32,8 +32,11 @@ def test_shipped_targets() -> None:
         ("triple: aarch64-unknown-linux-gnu, cpu: cortexa72", r"unknown CPU 'cortexa72'.*cortex-a72"),
         ("triple: x86_64-unknown-linux-gnu, cpu: cortex-a72", "unknown CPU 'cortex-a72' of x86_64"),
         ("triple: x86_64-unknown-linux-gnu, cpu: haswell, features: [avx2]", "'avx2' is no feature"),
-        ("triple: x86_64-unknown-linux-gnu, cpu: haswell, flags: [--iree-hal-target-backends=x]", "is refused"),
-        ("triple: x86_64-unknown-linux-gnu, cpu: haswell, flags: [-o/etc/passwd]", "is refused"),
+        (
+            "triple: x86_64-unknown-linux-gnu, cpu: haswell, variants: {a: {flags: [--iree-hal-target-backends=x]}}",
+            "is refused",
+        ),
+        ("triple: x86_64-unknown-linux-gnu, cpu: haswell, variants: {a: {flags: [-o/etc/passwd]}}", "is refused"),
         ("triple: x86_64-unknown-linux-gnu, cpu: haswell, tripel: x", "targets.board.tripel: unknown key"),
         ("cpu: haswell", "missing"),
     ],
