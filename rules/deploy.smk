@@ -9,6 +9,11 @@ def slots(network):
     return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
 
 
+def tuning(wildcards):
+    """What says in which way to compile: nothing, for the first of the target's variants, unless tuning is wanted."""
+    return f"{SEED_FOLDER}/tuned/{{target}}.json".format(**wildcards) if C.deploy.tune else []
+
+
 rule export:
     """Take out of PyTorch what all configurations share and what is their own."""
     input:
@@ -33,9 +38,34 @@ rule export:
         "../workflow_scripts/export.py"
 
 
+rule tune:
+    """Time a target's ways of compiling on this machine; nothing else should run meanwhile."""
+    input:
+        exported=f"{SEED_FOLDER}/exported",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        tuning=f"{SEED_FOLDER}/tuned/{{target}}.json",
+    log:
+        "logs/{experiment}/tune/{dataset}-{network}-seed{seed}-{target}.log",
+    conda:
+        "../envs/deploy.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(20),
+    params:
+        network=lambda w: plain(C.network(w.network)),
+        target=lambda w: plain(TARGETS[w.target]),
+        deploy=plain(C.deploy),
+        code=code_digest("depthdial.deploy.tune"),
+    script:
+        "../workflow_scripts/tune.py"
+
+
 rule compile:
     """Compile one configuration for one target."""
     input:
+        tuning=tuning,
         configurations=f"{SEED_FOLDER}/configurations.json",
         images="results/{experiment}/{dataset}/images.safetensors",
     output:

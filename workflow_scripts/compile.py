@@ -7,6 +7,7 @@ from depthdial.config.networks import Network
 from depthdial.config.targets import Target
 from depthdial.configurations import read_configurations
 from depthdial.deploy.compile import compile_configuration
+from depthdial.deploy.tune import read_tuning
 from depthdial.images import load_info
 from depthdial.logs import configure_logging
 from depthdial.masks import Mask
@@ -28,6 +29,7 @@ def main(smk: Any) -> None:
         output=smk.output.module,
         side_file=smk.output.side_file,
         log_path=smk.log.compiler,
+        variant=read_tuning(smk.input.tuning).chosen if smk.input.tuning else None,
     )
 
 

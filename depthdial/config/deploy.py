@@ -22,3 +22,7 @@ class Deploy(Section):
     """Largest difference of a logit from PyTorch's, to which the relative tolerance is added."""
     tolerance_relative: PositiveFloat = 1e-3
     """Largest difference of a logit from PyTorch's, as a share of its size."""
+    tune: bool = False
+    """Time every variant of a target on this machine and use the fastest, network by network, in place of the first."""
+    tune_threads: int = Field(default=1, ge=1, le=64)
+    """Cores that share an inference while variants are timed."""

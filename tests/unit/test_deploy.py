@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from depthdial.arch import Architecture
 from depthdial.cli import app
+from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
 from depthdial.deploy.archive import read_archive
 from depthdial.deploy.bundle import link
@@ -18,6 +19,7 @@ from depthdial.deploy.gate import check_configuration, compare, run_tool
 from depthdial.deploy.manifest import Gate, read_manifest
 from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
+from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
 from depthdial.masks import Mask
 from tests.unit.deploy_case import ARCH, HOST, Case
@@ -103,7 +105,6 @@ def test_compare() -> None:
 def test_modules_must_fit_the_configurations(case: tuple[Case, Path], tmp_path: Path) -> None:
     deployed, _ = case
     modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
-    from depthdial.config.deploy import Deploy
 
     def linked(given: dict[str, Path]) -> None:
         link(deployed.folder / "exported", given, deployed.configurations, deployed.images, Deploy(), tmp_path / "b")
@@ -166,3 +167,22 @@ def test_run_refuses_what_it_cannot_read(case: tuple[Case, Path], tmp_path: Path
     (tmp_path / "a.png").write_text("no picture")
     said = CliRunner().invoke(app, ["run", str(case[1]), "--images", str(tmp_path)])
     assert "a.png: cannot be read as an image" in str(said.exception)
+
+
+def test_tuning_takes_the_fastest_variant_that_is_right(case: tuple[Case, Path], tmp_path: Path) -> None:
+    deployed, _ = case
+    ways = {"wrong": {"flags": ["--iree-no-such-flag"]}, "tiled": {"tiles": {}}, "compiler": {}}
+    target = Target(triple=HOST.triple, cpu="host", variants=ways)
+    exported, output = deployed.folder / "exported", tmp_path / "tuning.json"
+    found = tune(ARCH, target, Deploy(), names=("net", "host"), exported=exported, output=output, log_folder=tmp_path)
+    medians = {one.variant: one.median_ms for one in found.timings if one.median_ms is not None}
+    assert set(medians) == {"tiled", "compiler"}
+    assert found.chosen == min(medians, key=medians.__getitem__)
+    assert "variant wrong, target host: iree-compile failed" in (found.timings[-1].refused or "")
+    assert read_tuning(output) == found
+    only = Target(triple=HOST.triple, cpu="host", variants={"wrong": ways["wrong"]})
+    with pytest.raises(DeployError, match="net, target host: no variant can be used"):
+        tune(ARCH, only, Deploy(), names=("net", "host"), exported=exported, output=output, log_folder=tmp_path)
+    output.write_text("{}")
+    with pytest.raises(ArtefactError, match="not the result of tuning"):
+        read_tuning(output)

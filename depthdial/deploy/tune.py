@@ -1,0 +1,157 @@
+"""Choose among a target's ways of compiling by measurement: the full network, every variant, interleaved."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from depthdial.arch import Architecture
+from depthdial.config.deploy import Deploy
+from depthdial.config.targets import Target
+from depthdial.deploy.compile import Compiler
+from depthdial.deploy.gate import compare, installed_tool
+from depthdial.deploy.manifest import FUNCTION, NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
+from depthdial.deploy.program import program
+from depthdial.errors import ArtefactError, DeployError
+from depthdial.files import read_json, write_json
+from depthdial.masks import Mask
+
+log = logging.getLogger(__name__)
+ROUNDS = 5
+REPETITIONS = 60
+WARM_UP = 10
+
+
+class Timing(BaseModel):
+    """One variant: every inference's latency, or why it was not measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variant: str
+    median_ms: float | None = None
+    samples_ms: tuple[float, ...] = ()
+    refused: str | None = None
+
+
+class Tuning(BaseModel):
+    """Which variant of a target is used for a network, and the measurements that say so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    threads: int
+    chosen: str
+    timings: tuple[Timing, ...]
+
+
+def read_tuning(path: str | os.PathLike[str]) -> Tuning:
+    """Read and check. Raises ArtefactError that names the file."""
+    try:
+        return Tuning.model_validate(read_json(path))
+    except ValueError as error:
+        raise ArtefactError(f"{path}: not the result of tuning: {error}; delete it and run again") from None
+
+
+def tune(
+    arch: Architecture,
+    target: Target,
+    settings: Deploy,
+    *,
+    names: tuple[str, str],
+    exported: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    log_folder: str | os.PathLike[str],
+) -> Tuning:
+    """Compile the full network in every way, check each against PyTorch, time them in turn, write what was found.
+
+    ``names`` are those of network and target; ``exported`` is the folder that ``export`` wrote. A variant that
+    does not compile or does not compute what PyTorch computes is left out, with the reason. Raises DeployError
+    if none is left.
+    """
+    network, target_name = names
+    text, refused = program(arch, Mask.full(arch.n_blocks)), {}
+    samples: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for variant in target.variants:
+            about = f"{network}, variant {variant}, target {target_name}"
+            try:
+                compiler = Compiler(about, Path(log_folder) / f"{variant}.iree.log")
+                (Path(folder) / f"{variant}.vmfb").write_bytes(compiler.module(text, target, variant))
+                _check(Path(folder) / f"{variant}.vmfb", Path(exported), settings, about)
+                samples[variant] = []
+            except DeployError as error:
+                refused[variant] = str(error)
+                log.warning("%s", error)
+        for _ in range(ROUNDS):
+            for variant in samples:
+                module = Path(folder) / f"{variant}.vmfb"
+                samples[variant] += _time(module, Path(exported), settings.tune_threads)
+    if not samples:
+        raise DeployError(f"{network}, target {target_name}: no variant can be used: {'; '.join(refused.values())}")
+    result = Tuning(
+        target=target_name,
+        threads=settings.tune_threads,
+        chosen=min(samples, key=lambda variant: statistics.median(samples[variant])),
+        timings=(
+            *(
+                Timing(variant=variant, median_ms=statistics.median(taken), samples_ms=tuple(taken))
+                for variant, taken in samples.items()
+            ),
+            *(Timing(variant=variant, refused=why) for variant, why in refused.items()),
+        ),
+    )
+    write_json(output, result.model_dump(mode="json"))
+    log.info("%s, target %s: %s is fastest", network, target_name, result.chosen)
+    return result
+
+
+def _arguments(module: Path) -> list[str]:
+    return [
+        f"--module={module}",
+        f"--parameters={WEIGHTS_SCOPE}=weights.irpa",
+        f"--parameters={NORMALISATION_SCOPE}=batchnorm/c00.irpa",
+        f"--function={FUNCTION}",
+        "--input=@gate/input0.npy",
+    ]
+
+
+def _run(tool: str, arguments: list[str], exported: Path, about: str) -> str:
+    command = [installed_tool(tool), *arguments]
+    done = subprocess.run(command, cwd=exported, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing said"]
+        raise DeployError(f"{about}: {tool} failed (status {done.returncode}): {said[0]}")
+    return done.stdout
+
+
+def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
+    """The numerics gate on the first fixed input."""
+    found = module.with_suffix(".npy")
+    _run("iree-run-module", [*device_arguments(1), *_arguments(module), f"--output=@{found}"], exported, about)
+    gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
+    difference = compare(np.load(found), np.load(exported / "gate" / "c00.0.npy"), gate)
+    if not difference.tolerated:
+        raise DeployError(f"{about}: differs from PyTorch by {difference.largest:.3g}")
+
+
+def _time(module: Path, exported: Path, threads: int) -> list[float]:
+    """Latencies in ms of single inferences after a warm-up."""
+    arguments = [
+        *device_arguments(threads),
+        *_arguments(module),
+        f"--benchmark_repetitions={WARM_UP + REPETITIONS}",
+        "--benchmark_min_time=1x",
+        "--benchmark_format=json",
+    ]
+    rows = json.loads(_run("iree-benchmark-module", arguments, exported, module.stem))["benchmarks"]
+    scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0}
+    taken = [row["real_time"] * scale[row["time_unit"]] for row in rows if row["run_type"] == "iteration"]
+    return taken[WARM_UP:]
