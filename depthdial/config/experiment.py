@@ -15,6 +15,7 @@ from depthdial.config.evaluate import Evaluate
 from depthdial.config.figures import Figures
 from depthdial.config.networks import Network, Survival
 from depthdial.config.schedule import Schedule
+from depthdial.config.search import Search
 from depthdial.config.select import Select
 from depthdial.config.traces import Traces
 from depthdial.config.training import Recipe
@@ -43,6 +44,8 @@ class Experiment(Section):
     """The networks to train."""
     evaluate: Evaluate = Evaluate()
     """How masks are evaluated."""
+    search: Search = Search()
+    """How the masks of deep networks are searched, and how strategies are compared."""
     select: Select = Select()
     """How configurations are chosen among the masks."""
     deploy: Deploy = Deploy()

@@ -165,6 +165,8 @@ class Engine:
 
     def _walk(self, masks: list[Mask], images: Tensor) -> Iterator[tuple[list[_Node], list[Tensor]]]:
         """Yield groups of leaves with the logits of ``images``; depth first, skipping first."""
+        if not masks:
+            return
         batches = list(torch.split(self._place(images), self.batch_size))
         group = self._group(len(images))
         with torch.inference_mode(), _exact_arithmetic():

@@ -32,6 +32,10 @@ COLUMNS = {
 """``correct`` holds the correctness of every validation image as of ``numpy.packbits``."""
 
 
+WORK = ("seconds", "block_evaluations", "dropped")
+"""What is said about a table and adds up over its shards."""
+
+
 def mask_table(arch: Architecture, evaluation: Evaluation) -> pd.DataFrame:
     """One row per mask, in the order of the masks' strings."""
     counts = evaluation.counts
@@ -108,12 +112,12 @@ def merge_masks(paths: Sequence[str | os.PathLike[str]]) -> tuple[pd.DataFrame, 
     Counts of work are added up. Raises ArtefactError if the shards were not made by the same settings.
     """
     tables, abouts = zip(*(read_masks(path) for path in paths), strict=True)
-    first = {key: value for key, value in abouts[0].items() if key not in ("seconds", "block_evaluations")}
+    first = {key: value for key, value in abouts[0].items() if key not in WORK}
     for path, about in zip(paths, abouts, strict=True):
         if {key: about.get(key) for key in first} != first:
             raise ArtefactError(f"{path}: made by other settings than {paths[0]}; delete both and run again")
     table: pd.DataFrame = pd.concat(tables).sort_values("mask", ignore_index=True)
-    work = {key: sum(about[key] for about in abouts) for key in ("seconds", "block_evaluations")}
+    work = {key: sum(about[key] for about in abouts) for key in WORK}
     return table, first | work
 
 

@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from scipy.stats import binomtest
 from torch import Tensor
 
-from depthdial.config.evaluate import Evaluate
+from depthdial.config.evaluate import Evaluate, Racing
 from depthdial.configurations import ConfigurationSet
 from depthdial.evaluate.engine import Engine
+from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, write_masks
@@ -26,6 +26,7 @@ from depthdial.files import atomic_path
 from depthdial.images import SplitName, load_info, load_split
 from depthdial.masks import Mask, all_masks
 from depthdial.network import Scaling, load_weights
+from depthdial.statistics import wilson_interval
 
 logger = logging.getLogger(__name__)
 Path = str | os.PathLike[str]
@@ -69,25 +70,64 @@ def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate
     engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
     n = engine.net.arch.n_blocks
     masks = shard(all_masks(n), index, settings.shards) if searched else [Mask.full(n)]
-    write_masks(output, *evaluate_validation(engine, images, masks))
+    write_masks(output, *evaluate_validation(engine, images, masks, settings.racing))
 
 
-def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> tuple[pd.DataFrame, About]:
+def evaluate_asked(
+    weights: Path, images: Path, masks: Sequence[Mask], output: Path, settings: Evaluate, index: int
+) -> None:
+    """Write the mask table of one shard of ``masks``."""
+    engine = load_engine(weights, images, settings, settings.scaling, settings.recalibrate)
+    part = shard(masks, index, settings.shards)
+    write_masks(output, *evaluate_validation(engine, images, part, settings.racing))
+
+
+def evaluate_validation(
+    engine: Engine, images: Path, masks: Sequence[Mask], racing: Racing | None = None
+) -> tuple[pd.DataFrame, About]:
     """The mask table of ``masks`` on the validation split, and what made it."""
     inputs, labels = load_tensors(images, "validation")
+    racing = racing if racing is not None and racing.enabled else None
     start = time.perf_counter()
-    evaluation = engine.evaluate(masks, inputs, labels)
+    if racing is None:
+        evaluation, spent = engine.evaluate(masks, inputs, labels), float(block_evaluations(masks))
+    else:
+        evaluation, spent = _raced(engine, inputs, labels, masks, racing)
     about = {
         "scaling": engine.scaling,
         "recalibrated": engine.calibration is not None,
         "calibration_images": 0 if engine.calibration is None else len(engine.calibration),
         "precision": engine.precision,
         "device": engine.device,
+        "racing_confidence": None if racing is None else racing.confidence,
+        "dropped": len(set(masks)) - len(evaluation.masks),
         "seconds": time.perf_counter() - start,
-        "block_evaluations": block_evaluations(masks),
+        "block_evaluations": spent,
     }
-    logger.info("%d masks, %d block evaluations, %.1f s", len(masks), about["block_evaluations"], about["seconds"])
+    logger.info(
+        "%d masks, %d dropped, %.0f block evaluations, %.1f s",
+        len(masks),
+        about["dropped"],
+        spent,
+        about["seconds"],
+    )
     return mask_table(engine.net.arch, evaluation), about
+
+
+def _raced(
+    engine: Engine, inputs: Tensor, labels: Tensor, masks: Sequence[Mask], racing: Racing
+) -> tuple[Evaluation, float]:
+    """The masks that the race leaves, and the block evaluations spent in units of all images."""
+    arch, ordered = engine.net.arch, sorted(set(masks))
+    outcome = race(
+        lambda asked, part: engine.evaluate(asked, inputs[part], labels[part]).correct(),
+        ordered,
+        np.array([arch.macs(mask) for mask in ordered], np.float64),
+        len(labels),
+        (1 - racing.confidence) / distinct_costs(arch),
+        racing.first_images,
+    )
+    return outcome.evaluation, outcome.block_evaluations
 
 
 def evaluate_test(
@@ -121,7 +161,7 @@ def test_table(names: Sequence[str], masks: Sequence[Mask], evaluation: Evaluati
     for name, mask in zip(names, masks, strict=True):
         place = evaluation.masks.index(mask)
         correct, n = int(counts[place]), evaluation.n_images
-        interval = binomtest(correct, n).proportion_ci(method="wilson")
+        low, high = wilson_interval(correct, n)
         rows.append(
             {
                 "name": name,
@@ -129,8 +169,8 @@ def test_table(names: Sequence[str], masks: Sequence[Mask], evaluation: Evaluati
                 "n_test": n,
                 "test_correct": correct,
                 "test_accuracy": correct / n,
-                "low": float(interval.low),
-                "high": float(interval.high),
+                "low": low,
+                "high": high,
                 "correct": evaluation.packed[place].tobytes(),
             }
         )

@@ -24,7 +24,7 @@ ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=10)
 MASKS = st.lists(st.integers(0, 511), min_size=1, max_size=12).map(
     lambda values: [Mask(format(value, "09b")) for value in values]
 )
-ABOUT = {"scaling": "none", "seconds": 1.0, "block_evaluations": 3}
+ABOUT = {"scaling": "none", "seconds": 1.0, "block_evaluations": 3, "dropped": 0}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,51 @@
+"""How masks are searched, and how strategies are compared."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from depthdial.config.base import Section
+
+Strategy = Literal[
+    "sensitivity", "l2", "fisher", "hessian", "random", "elimination", "construction", "nsga2", "surrogate"
+]
+STRATEGIES: tuple[Strategy, ...] = (
+    "sensitivity",
+    "l2",
+    "fisher",
+    "hessian",
+    "random",
+    "elimination",
+    "construction",
+    "nsga2",
+    "surrogate",
+)
+
+
+class Search(Section):
+    """Search of the masks of networks too deep to evaluate all, and its test on those that are not."""
+
+    exhaustive_blocks: int = Field(default=12, ge=1, le=20)
+    """Networks of at most so many blocks have all 2^n masks evaluated; deeper ones are searched."""
+    strategy: Strategy = "surrogate"
+    """The search of deeper networks."""
+    generations: int = Field(default=12, ge=1)
+    """Generations of that search; each is one round of evaluation jobs."""
+    batch: int = Field(default=64, ge=1)
+    """Masks of a generation, for strategies that can choose: `nsga2`, `surrogate`; beam of `construction`."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of that search."""
+    importance_images: int = Field(default=128, ge=1)
+    """Training images for the Fisher information and the Hessian's trace."""
+    hessian_probes: int = Field(default=8, ge=1)
+    """Random vectors of Hutchinson's estimator."""
+    compare: tuple[Strategy, ...] = STRATEGIES
+    """Strategies compared against the truth of networks with all masks evaluated."""
+    compare_seeds: int = Field(default=3, ge=1)
+    """Search seeds of the strategies that are random."""
+    compare_budget: float = Field(default=0.5, gt=0, le=1)
+    """Block evaluations that each may spend, as a share of those of all masks."""
+    ablation_masks: int = Field(default=32, ge=1)
+    """Masks on which the rules of scaling are compared, with and without recalibration."""

@@ -1,0 +1,97 @@
+"""Searches without a model: all masks, rankings of blocks, greedy elimination and construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from depthdial.arch import Architecture
+from depthdial.errors import ConfigError
+from depthdial.masks import Mask, all_masks
+from depthdial.search.base import Search
+
+
+class Exhaustive(Search):
+    """Every mask, in one generation. Raises ConfigError beyond ``limit`` blocks."""
+
+    def __init__(self, arch: Architecture, seed: int = 0, limit: int = 15) -> None:
+        if arch.n_blocks > limit:
+            raise ConfigError(
+                f"search: a network of {arch.n_blocks} blocks has 2^{arch.n_blocks} masks, exhaustive_blocks allows "
+                f"2^{limit}; raise exhaustive_blocks or choose another strategy than exhaustive"
+            )
+        super().__init__(arch, seed)
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        yield list(all_masks(self.arch.n_blocks))
+
+
+def nested_masks(n: int, order: Sequence[int]) -> list[Mask]:
+    """The n + 1 masks that skip the first 0, 1, ..., n blocks of ``order``."""
+    return [Mask.from_kept(n, set(range(n)) - set(order[:skipped])) for skipped in range(n + 1)]
+
+
+class Ranking(Search):
+    """Skip the blocks in the order of given scores, the least important first; ties go to the earlier block."""
+
+    def __init__(self, arch: Architecture, scores: Sequence[float], overhead: float = 0.0) -> None:
+        super().__init__(arch)
+        self.order = np.argsort(np.asarray(scores), kind="stable").tolist()
+        self.overhead = overhead
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        yield nested_masks(self.arch.n_blocks, self.order)
+
+
+class RandomRanking(Search):
+    """Skip the blocks in random order; when all is measured, in another random order."""
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        n = self.arch.n_blocks
+        while len(self.accuracy) < 2**n:
+            yield nested_masks(n, self.rng.permutation(n).tolist())
+
+
+class Sensitivity(Search):
+    """The ranking of Korol et al. (2025): blocks by the accuracy lost when each is skipped alone."""
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        n = self.arch.n_blocks
+        full = Mask.full(n)
+        singles = [full.flip(block) for block in range(n)]
+        yield [full, *singles]
+        losses = [self.accuracy[full] - self.accuracy[single] for single in singles]
+        yield nested_masks(n, np.argsort(losses, kind="stable").tolist())
+
+
+class Elimination(Search):
+    """Greedy backward elimination: skip the block that costs least accuracy, measure again, and so on."""
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        mask = Mask.full(self.arch.n_blocks)
+        yield [mask]
+        while mask.kept:
+            candidates = [mask.flip(block) for block in mask.kept]
+            yield candidates
+            mask = self.better(candidates)[0]
+
+
+class Construction(Search):
+    """Greedy construction from the empty network: keep the block that gains most accuracy, and so on.
+
+    With few blocks kept, a mask costs few block evaluations, and the front lies where blocks are few.
+    ``beam`` masks of each size are extended.
+    """
+
+    def __init__(self, arch: Architecture, seed: int = 0, beam: int = 1) -> None:
+        super().__init__(arch, seed)
+        self.beam = beam
+
+    def _generations(self) -> Iterator[Sequence[Mask]]:
+        best = [Mask("0" * self.arch.n_blocks)]
+        yield [*best, Mask.full(self.arch.n_blocks)]
+        for _ in range(self.arch.n_blocks):
+            candidates = sorted({mask.flip(block) for mask in best for block in mask.skipped})
+            yield candidates
+            best = self.better(candidates)[: self.beam]

@@ -1,0 +1,74 @@
+"""Strategies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from depthdial.arch import Architecture
+from depthdial.config.search import Strategy
+from depthdial.network import ResNet, Scaling
+from depthdial.search.base import Search
+from depthdial.search.evolution import Evolution
+from depthdial.search.importance import block_weights, cross_entropy, fisher_information, hessian_traces, l2_norms
+from depthdial.search.simple import Construction, Elimination, RandomRanking, Ranking, Sensitivity
+from depthdial.search.surrogate import Surrogate
+
+RANDOM: frozenset[Strategy] = frozenset({"random", "nsga2", "surrogate"})
+"""Strategies whose course depends on the search seed."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Scores of blocks from weights and gradients of ``net`` on ``images``, and what they cost.
+
+    The cost is in block evaluations over ``n_validation`` images: a forward pass through n blocks counts n
+    per image, its backward pass 2 n, a product with the Hessian 6 n.
+    """
+
+    net: ResNet
+    scaling: Scaling
+    images: torch.Tensor
+    labels: torch.Tensor
+    n_validation: int
+    probes: int
+
+    def ranking(self, name: Strategy) -> Ranking:
+        """The search that skips blocks in the order of the named score."""
+        groups = block_weights(self.net)
+        n, share = len(groups), len(self.labels) / self.n_validation
+        if name == "l2":
+            return Ranking(self.net.arch, l2_norms(groups))
+        if name == "fisher":
+            return Ranking(self.net.arch, fisher_information(groups, self._losses()), 3 * n * share)
+        generator = torch.Generator().manual_seed(0)
+        traces = hessian_traces(groups, self._loss(self.images, self.labels), self.probes, generator)
+        return Ranking(self.net.arch, traces, (3 + 6 * self.probes) * n * share)
+
+    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(self.net, self.scaling, images, labels)
+
+    def _losses(self) -> Iterator[torch.Tensor]:
+        for image, label in zip(self.images.split(1), self.labels.split(1), strict=True):
+            yield self._loss(image, label)
+
+
+def make_search(
+    name: Strategy, arch: Architecture, seed: int, importance: Callable[[], Importance], batch: int | None = None
+) -> Search:
+    """A new search. ``batch`` overrides the size of generations where the strategy has one."""
+    if name in ("l2", "fisher", "hessian"):
+        return importance().ranking(name)
+    if name == "sensitivity":
+        return Sensitivity(arch)
+    if name == "random":
+        return RandomRanking(arch, seed)
+    if name == "elimination":
+        return Elimination(arch)
+    if name == "construction":
+        return Construction(arch, beam=batch or 4)
+    if name == "nsga2":
+        return Evolution(arch, seed, batch or 16)
+    return Surrogate(arch, seed, batch or 6)

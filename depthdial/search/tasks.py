@@ -1,0 +1,118 @@
+"""Searches from files: what the workflow's jobs do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+
+from depthdial.arch import Architecture
+from depthdial.config.search import Search, Strategy
+from depthdial.evaluate.tables import masks_of, read_masks
+from depthdial.files import read_json, write_json
+from depthdial.images import load_info, load_split
+from depthdial.masks import Mask
+from depthdial.network import Scaling, load_weights
+from depthdial.search.base import Generation
+from depthdial.search.fronts import Measure, front_of
+from depthdial.search.runs import progress, run
+from depthdial.search.strategies import RANDOM, Importance, make_search
+
+Path = str | os.PathLike[str]
+
+
+def load_importance(weights: Path, images: Path, settings: Search, scaling: Scaling) -> Importance:
+    """The scores of one network's blocks, from its first training images."""
+    net, _ = load_weights(weights)
+    train = load_split(images, "train")
+    count = settings.importance_images
+    inputs = torch.from_numpy(load_info(images).normalise(train.images[:count]))
+    labels = torch.from_numpy(train.labels[:count])
+    n_validation = len(load_split(images, "validation"))
+    return Importance(net, scaling, inputs, labels, n_validation, settings.hessian_probes)
+
+
+def ask_masks(
+    weights: Path, images: Path, earlier: Sequence[Sequence[Path]], settings: Search, scaling: Scaling, output: Path
+) -> None:
+    """Write the masks of the next generation, given the tables of the shards of all earlier ones.
+
+    The search is replayed from its seed; an empty list says that it is over.
+    """
+    net, _ = load_weights(weights)
+    search = make_search(
+        settings.strategy,
+        net.arch,
+        settings.seed,
+        lambda: load_importance(weights, images, settings, scaling),
+        settings.batch,
+    )
+    search.replay([_generation(tables) for tables in earlier])
+    write_json(output, [mask.bits for mask in search.ask()])
+
+
+def _generation(tables: Sequence[Path]) -> Generation:
+    table = pd.concat([read_masks(path)[0] for path in tables])
+    return Generation(dict(zip(masks_of(table), table["val_accuracy"], strict=True)))
+
+
+def read_asked(path: Path) -> list[Mask]:
+    """The masks that ``ask_masks`` wrote."""
+    return [Mask(bits) for bits in read_json(path)]
+
+
+def compare_searches(
+    weights: Path, images: Path, masks: Path, settings: Search, scaling: Scaling
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every strategy against the truth in ``masks``, which must hold all masks of the network.
+
+    The first table has a row per strategy, search seed and generation, as ``progress`` says; the second
+    the front of each at the end of the budget, and the true one as strategy ``truth``.
+    """
+    table, _ = read_masks(masks)
+    truth = dict(zip(masks_of(table), table["val_accuracy"], strict=True))
+    return compare_on(
+        truth,
+        load_importance(weights, images, settings, scaling),
+        settings.compare,
+        settings.compare_seeds,
+        settings.compare_budget,
+    )
+
+
+def compare_on(
+    truth: Mapping[Mask, float], importance: Importance, strategies: Sequence[Strategy], seeds: int, budget: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """As ``compare_searches``, on accuracies in memory; ``budget`` is a share of the cost of all masks."""
+    arch = importance.net.arch
+    measure, exhaustive = Measure(arch), 2**arch.n_blocks - 1
+    runs, fronts = [], [_front_rows("truth", 0, arch, truth)]
+    for strategy in strategies:
+        for seed in range(seeds if strategy in RANDOM else 1):
+            search = make_search(strategy, arch, seed, lambda: importance)
+            history = run(search, lambda asked: {mask: truth[mask] for mask in asked}, budget * exhaustive)
+            steps = progress(measure, history, search.overhead, truth)
+            steps.insert(0, "strategy", strategy)
+            steps.insert(1, "search_seed", seed)
+            runs.append(steps)
+            known = {mask: value for generation in history for mask, value in generation.accuracies.items()}
+            fronts.append(_front_rows(strategy, seed, arch, known))
+    table = pd.concat(runs, ignore_index=True)
+    table["share_of_exhaustive"] = table["block_evaluations"] / exhaustive
+    table["reference_cost"], table["reference_accuracy"] = measure.reference
+    return table, pd.concat(fronts, ignore_index=True)
+
+
+def _front_rows(strategy: str, seed: int, arch: Architecture, accuracies: Mapping[Mask, float]) -> pd.DataFrame:
+    front = front_of(arch, accuracies)
+    return pd.DataFrame(
+        {
+            "strategy": strategy,
+            "search_seed": seed,
+            "mask": [mask.bits for mask in front],
+            "macs": [arch.macs(mask) for mask in front],
+            "val_accuracy": [accuracies[mask] for mask in front],
+        }
+    )

@@ -1,0 +1,24 @@
+"""Evaluate the same masks of one network under every rule of scaling."""
+
+from typing import Any
+
+import torch
+
+from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.ablation import ablate_scaling
+from depthdial.files import atomic_path
+from depthdial.logs import configure_logging
+
+
+def main(smk: Any) -> None:
+    """Write ``output.ablation``."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    settings = Evaluate.model_validate(smk.params.settings)
+    table = ablate_scaling(smk.input.weights, smk.input.images, settings, smk.params.masks)
+    with atomic_path(smk.output.ablation) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821

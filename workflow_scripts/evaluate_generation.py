@@ -1,0 +1,23 @@
+"""Evaluate one shard of the masks that a search asked for."""
+
+from typing import Any
+
+import torch
+
+from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.tasks import evaluate_asked
+from depthdial.logs import configure_logging
+from depthdial.search.tasks import read_asked
+
+
+def main(smk: Any) -> None:
+    """Write ``output.masks`` for the shard's part of ``input.masks``."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    settings = Evaluate.model_validate(smk.params.settings)
+    masks, index = read_asked(smk.input.masks), int(smk.wildcards.shard)
+    evaluate_asked(smk.input.weights, smk.input.images, masks, smk.output.masks, settings, index)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
