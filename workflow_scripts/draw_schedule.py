@@ -15,7 +15,7 @@ def main(smk: Any) -> None:
     cells = pd.read_parquet(smk.input.cells)
     look = smk.params.look
     figure = draw_schedule(cells, smk.params.title, look["width_mm"])
-    text = note(f"brighter: costlier; energy {cells['energy_source'].iloc[0]}")
+    text = note(f"brighter: costlier; hatched: deadline cannot be met; energy {cells['energy_source'].iloc[0]}")
     write(figure, cells, list(smk.output), text, look["dots_per_inch"])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.configurations import ConfigurationSet
-from depthdial.figures.style import canvas, point
+from depthdial.figures.style import canvas, point, spread
 from depthdial.select.front import pareto_front
 
 
@@ -41,15 +41,17 @@ def draw_cloud(
         axis.step(
             front["macs"] / 1e6, front["val_accuracy"], where="post", color=colours["dial"], linewidth=1, label="front"
         )
+        names = []
         for c in chosen.configurations:
             at = (c.macs / 1e6, c.validation_accuracy)
-            point(axis, at, c.name, colours["dial"], "o", (c.validation_low, c.validation_high))
+            names.append(point(axis, at, c.name, colours["dial"], "o", (c.validation_low, c.validation_high)))
         for row in statics.to_dict("records"):
             at = (row["macs"] / 1e6, row["val_accuracy"])
-            point(axis, at, row["network"], colours["static"], "D", (row["low"], row["high"]), above=True)
+            names.append(point(axis, at, row["network"], colours["static"], "D", (row["low"], row["high"])))
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
         axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=title)
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
         axis.legend(loc="lower right", title=f"{hidden} masks lie below" if hidden else None, title_fontsize=6.5)
+        spread(figure, names)
         return figure

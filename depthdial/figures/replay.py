@@ -71,22 +71,22 @@ def draw_policies(data: pd.DataFrame, colours: Mapping[str, str], title: str, so
     with canvas(width_mm, 0.5, 2, width_ratios=[1, 1.1]) as (figure, axes):
         for row in data.to_dict("records"):
             colour, marker = _look(row["policy"], colours)
-            axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=5, mec="white")
+            axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
         axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=title)
         mark_modelled(axes[0], source)
         place = np.arange(len(data))
         for y, row in zip(place, data.to_dict("records"), strict=True):
             colour, marker = _look(row["policy"], colours)
             axes[1].plot([row["offered_low"], row["offered_high"]], [y, y], color=colour, linewidth=1)
-            axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=5, mec="white")
+            axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
         axes[1].set_yticks(place, data["policy"])
-        axes[1].set(xlabel="inputs answered correctly and in time / share", title="mean and range over traces")
+        axes[1].set(xlabel="correct and in time / share of inputs", title="mean and range over traces")
         return figure
 
 
 def _look(policy: str, colours: Mapping[str, str]) -> tuple[str, str]:
     if policy == "oracle":
-        return colours["oracle"], "*"
+        return colours["oracle"], "P"
     if policy.startswith("schedule"):
         return colours["dial"], "o"
     if policy.startswith("static"):

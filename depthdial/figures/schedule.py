@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -26,7 +27,7 @@ TITLES = {
 def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
     """The table as a map: two axes of the grid across and up, further axes at their middle level.
 
-    Brighter is costlier; hatched cells cannot be served in time and get the fastest configuration.
+    Brighter is costlier; white hatched cells cannot be served in time and get the fastest configuration.
     """
     axes = [column for column in cells.columns if column not in ("cell", *NUMBERS)]
     across = "deadline" if "deadline" in axes else axes[-1]
@@ -45,9 +46,9 @@ def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
         for cell in shown.to_dict("records"):
             x = int(np.searchsorted(columns, cell[across]))
             y = int(np.searchsorted(rows, cell[up])) if up else 0
-            shade = colours(cell["index"] / most)
-            box = {"facecolor": shade, "edgecolor": "white", "linewidth": 0.8}
-            axis.add_patch(Rectangle((x, y), 1, 1, hatch="////" if cell["unserved"] else None, **box))
+            shade = (1.0, 1.0, 1.0, 1.0) if cell["unserved"] else colours(cell["index"] / most)
+            look: Any = {"facecolor": shade, "edgecolor": "#C8C8C8", "linewidth": 0.8}
+            axis.add_patch(Rectangle((x, y), 1, 1, hatch="///" if cell["unserved"] else None, **look))
             dark = np.dot(shade[:3], (0.3, 0.6, 0.1)) < 0.5
             text = {"color": "white" if dark else "black", "fontsize": 6, "ha": "center", "va": "center"}
             axis.text(x + 0.5, y + 0.5, cell["configuration"], **text)
@@ -57,8 +58,6 @@ def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
         axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{value:.3g}" for value in rows])
         axis.grid(visible=False)
         axis.set_title("\n".join([title, *fixed]))
-        if shown["unserved"].any():
-            axis.set_title("hatched: deadline cannot be met", loc="right", fontsize=6.5, fontweight="normal")
         return figure
 
 

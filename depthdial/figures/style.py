@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from depthdial import __version__
 from depthdial.files import atomic_path
@@ -80,17 +82,42 @@ def point(
     marker: str,
     vertical: tuple[float, float],
     horizontal: tuple[float, float] | None = None,
-    above: bool = False,
-) -> None:
-    """A named point with the ends of its interval in both directions."""
+) -> Annotation:
+    """A named point with the ends of its interval in both directions; ``spread`` moves the names apart."""
     x, y = at
     xerr = None if horizontal is None else [[max(0.0, x - horizontal[0])], [max(0.0, horizontal[1] - x)]]
     yerr = [[max(0.0, y - vertical[0])], [max(0.0, vertical[1] - y)]]
     axis.errorbar(
         x, y, yerr, xerr, fmt=marker, color=colour, mec="white", mew=0.5, elinewidth=0.8, capsize=1.5, zorder=3
     )
-    place = {"xytext": (-4, 4), "ha": "right"} if above else {"xytext": (4, -8), "ha": "left"}
-    axis.annotate(label, at, textcoords="offset points", fontsize=6.5, color=colour, **place)
+    return axis.annotate(
+        label, at, xytext=PLACES[0], textcoords="offset points", fontsize=6.5, color=colour, va="center"
+    )
+
+
+PLACES = [
+    (sign * distance, height)
+    for distance, heights in ((5, (-6, 6, -12, 12)), (12, (-16, 16, -24, 24)), (22, (0, -32, 32)))
+    for height in heights
+    for sign in (1, -1)
+]
+"""Where a name may stand relative to its point, in points; the first place without a collision is taken."""
+
+
+def spread(figure: Figure, names: Sequence[Annotation]) -> None:
+    """Move the names of points so that none covers another or another's point."""
+    figure.draw_without_rendering()
+    points = [name.axes.transData.transform(name.xy) for name in names if name.axes is not None]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    for name in names:
+        for dx, dy in PLACES:
+            name.set_position((dx, dy))
+            name.set_horizontalalignment("left" if dx > 0 else "right")
+            box = name.get_window_extent()
+            frame = name.axes.get_window_extent() if name.axes is not None else box
+            if not any(box.overlaps(other) for other in taken) and frame.contains(box.x1, box.y1):
+                break
+        taken.append(name.get_window_extent())
 
 
 def note(text: str) -> str:

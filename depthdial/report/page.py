@@ -15,10 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from depthdial.report.findings import Row, accuracy, energy_notice, headline, percent, scheduled
 from depthdial.schedule.table import ScheduleTable
 
-
 NOISY = (
-    "The device was too noisy while it was measured: the rows marked as not valid did not hold up (the log says why), and "
-    "the schedule is no better than they are. Measure again on an idle machine."
+    "The device was too noisy while it was measured: the rows marked as not valid did not hold up (the log says why), "
+    "and the schedule is no better than they are. Measure again on an idle machine."
 )
 
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from depthdial.arch import Architecture
 from depthdial.config.training import Recipe
+from depthdial.errors import ConfigError
 from depthdial.images import ImagesInfo, Split
 from depthdial.network import ResNet
 from depthdial.train.augment import random_crop, random_flip
@@ -31,9 +32,15 @@ from depthdial.train.schedule import learning_rate_factor
 logger = logging.getLogger(__name__)
 
 
-def best_device() -> torch.device:
-    """The first CUDA device if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def training_device(recipe: Recipe) -> torch.device:
+    """The device that the recipe names. Raises ConfigError if this machine does not have it."""
+    device = torch.device(recipe.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"recipes, {recipe.name}.device: {recipe.device} is not on this machine, which has "
+            f"{torch.cuda.device_count()} CUDA devices; set device: cpu or run the job where the GPU is"
+        )
+    return device
 
 
 def train(
@@ -45,7 +52,6 @@ def train(
     splits: tuple[Split, Split],
     checkpoint: Path,
     key: str,
-    device: torch.device | None = None,
 ) -> tuple[ResNet, list[dict[str, Any]]]:
     """Train on the first of ``splits``, watch accuracy on the second; return the network and its history.
 
@@ -53,7 +59,7 @@ def train(
     a text that says what the result depends on. The history has a row per epoch: epoch, learning_rate,
     loss, seconds, open_share (share of branches executed), validation_accuracy (None between validations).
     """
-    device = device or best_device()
+    device = training_device(recipe)
     torch.manual_seed(_seed(seed, "initialisation", 0))
     net = ResNet(arch, survival).to(device)
     if recipe.channels_last:

@@ -8,6 +8,7 @@ import torch
 
 from depthdial.arch import Architecture
 from depthdial.config.training import Recipe
+from depthdial.errors import ConfigError
 from depthdial.images import ImagesInfo, Split
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
@@ -15,7 +16,6 @@ from depthdial.train.schedule import learning_rate_factor
 
 ARCH = Architecture(8, 4, 1, 8, 3)
 INFO = ImagesInfo("toy", ("a", "b", "c"), (0.5,), (0.25,), (1, 8, 8))
-CPU = torch.device("cpu")
 
 
 def stripes(count: int) -> Split:
@@ -33,7 +33,7 @@ SPLITS = (stripes(96), stripes(48))
 
 def train(path: Path, epochs: int = 3, survival=(1.0, 0.7, 0.5), seed: int = 0, key: str = "k", **changes):
     recipe = Recipe(epochs=epochs, batch_size=16, **changes)
-    return loop.train(ARCH, survival, recipe, seed, INFO, SPLITS, path / "c.safetensors", key, CPU)
+    return loop.train(ARCH, survival, recipe, seed, INFO, SPLITS, path / "c.safetensors", key)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -100,6 +100,12 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
 def test_bfloat16_learns_too(tmp_path: Path) -> None:
     _, history = train(tmp_path, epochs=6, precision="bfloat16", schedule="cosine", label_smoothing=0.1)
     assert history[-1]["validation_accuracy"] > 0.9
+
+
+def test_a_gpu_that_is_not_there_is_an_error_and_no_silent_cpu_run(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"cuda:7 is not on this machine, which has 1 CUDA devices"):
+        train(tmp_path, device="cuda:7")
 
 
 def test_schedules_begin_and_end_where_they_should() -> None:
