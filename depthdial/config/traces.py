@@ -67,7 +67,7 @@ class Traces(Section):
 
     estimate: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention")
     """Traces from which probabilities are estimated; a .yaml file is generated once per estimate seed."""
-    held_out: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention")
+    held_out: tuple[TraceName, ...] = ("steady", "drain", "bursty", "contention", "recorded")
     """Traces on which policies are compared; a .yaml file is generated once per held-out seed."""
     estimate_seeds: Seeds = Field(default=(0, 1, 2), min_length=1)
     """Seeds of the generated traces to learn from."""

@@ -73,6 +73,7 @@ def _policies(
     quantile: str,
 ) -> list[Policy]:
     dial = [c for c, choice in enumerate(choices) if choice.network == table.network]
+    names = [choices[c].name for c in dial]
     resident = {configuration.name for configuration in table.configurations}
     full = next(c for c in dial if choices[c].name == "c00")
     found: list[Policy] = [Fixed("full network", full)]
@@ -80,8 +81,8 @@ def _policies(
     found += [
         Fixed(f"best single ({choices[single].name})", single),
         Greedy(choices, [c for c in dial if choices[c].name in resident], quantile),
-        Scheduled(table, choices, feedback=False),
-        Scheduled(table, choices, feedback=True),
+        Scheduled(table, names, feedback=False),
+        Scheduled(table, names, feedback=True),
     ]
     return found
 

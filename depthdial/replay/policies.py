@@ -60,15 +60,15 @@ class Greedy:
 class Scheduled:
     """The shipped table through the Python selector, without or with what feedback adds."""
 
-    def __init__(self, table: ScheduleTable, choices: Sequence[Choice], *, feedback: bool) -> None:
-        names = {choice.name: c for c, choice in enumerate(choices) if choice.network == table.network}
+    def __init__(self, table: ScheduleTable, names: Sequence[str], *, feedback: bool) -> None:
+        """``names`` are those of the dial's configurations, in the order in which they are numbered here."""
         self.name = "schedule with feedback" if feedback else "schedule"
         self._feedback = feedback
         if not feedback:
             plain = table.selector.model_copy(update={"gain": 0, "margin": 0, "band": 0, "min_dwell": 0})
             table = table.model_copy(update={"selector": plain})
         self._selector = Selector(table)
-        self._choice = [names[configuration.name] for configuration in table.configurations]
+        self._choice = [list(names).index(configuration.name) for configuration in table.configurations]
         self._index = {choice: index for index, choice in enumerate(self._choice)}
 
     def choose(self, moment: Moment) -> int:

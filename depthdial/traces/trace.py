@@ -48,6 +48,13 @@ class Trace:
         """Length of the trace in seconds."""
         return float(self.time_s[-1] - self.time_s[0]) + self.step_s
 
+    def first(self, steps: int) -> Trace:
+        """The first steps of the trace; all for 0."""
+        if steps == 0:
+            return self
+        kept = {column: getattr(self, column)[:steps] for column in COLUMNS}
+        return Trace(self.name, **kept)
+
 
 def generate(name: str, spec: TraceSpec, full_latency_ms: float, seed: int) -> Trace:
     """Draw a trace; the same seed gives the same trace.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -320,7 +320,7 @@ def test_hysteresis_keeps_a_faster_configuration_near_an_edge() -> None:
     deadlines = [1.9, 2.05] * 10
     assert sum(plain.decide(at(d)) != plain.decide(at(d)) for d in deadlines) == 0
     changes = {
-        name: sum(a != b for a, b in zip(chosen[:-1], chosen[1:], strict=True))
+        name: sum(a != b for a, b in pairwise(chosen))
         for name, chosen in (
             ("plain", [plain.decide(at(d)) for d in deadlines]),
             ("steady", [steady.decide(at(d)) for d in deadlines]),

@@ -1,0 +1,22 @@
+"""Inputs for real inference: a bundle's own, or a folder of pictures."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthdial.deploy.pictures import image_files, read_image
+from depthdial.deploy.runtime import Bundle
+
+
+def network_inputs(bundle: Bundle, images: str | os.PathLike[str] | None = None) -> list[NDArray[np.float32]]:
+    """Normalised inputs (C, H, W): of the image files of a folder, else those of the bundle's numerics gate."""
+    about = bundle.manifest.input
+    if images is None:
+        return [np.load(bundle.folder / name)[0] for name in bundle.manifest.gate.inputs]
+    mean = np.asarray(about.mean, np.float32)[:, None, None]
+    deviation = np.asarray(about.deviation, np.float32)[:, None, None]
+    pixels = [read_image(path, about.shape[1:]) for path in image_files(images)]
+    return [(one.astype(np.float32) / np.float32(255) - mean) / deviation for one in pixels]
