@@ -32,9 +32,30 @@ def bundles_for(role):
     return bundles
 
 
+def device_threads(w):
+    """A benchmark of this machine has it to itself."""
+    return (workflow.cores or 1) if DEVICES[w.device].host == LOCAL else 1
+
+
+def one_at_a_time():
+    """Each device's resource, which only jobs on that device use."""
+    return {resource: (lambda w, name=name: int(w.device == name)) for name, resource in DEVICE_RESOURCES.items()}
+
+
+def device_settings(w):
+    """What is said of a device but for its label: that changes no number."""
+    return DEVICES[w.device].model_dump(mode="json", exclude={"title"})
+
+
+PROTOCOL = C.benchmark.model_dump(mode="json", exclude={"devices", "devices_file", "cost_model"})
+AGENT = hashlib.sha256(agent_source()).hexdigest()[:16]
+COST_FOLDER = "results/{experiment}/{dataset}/{network}/cost"
+
+
 localrules:
     benchmark_device,
     bench_all,
+    measure_cost,
 
 
 rule benchmark_device:
@@ -49,18 +70,17 @@ rule benchmark_device:
         "logs/{experiment}/benchmark_device/{dataset}-{network}-{device}.log",
     conda:
         "../envs/deploy.yaml"
-    # A benchmark of this machine has it to itself.
-    threads: lambda w: workflow.cores or 1 if DEVICES[w.device].host == LOCAL else 1
+    threads: device_threads
     resources:
-        **{resource: (lambda w, name=name: int(w.device == name)) for name, resource in DEVICE_RESOURCES.items()},
+        **one_at_a_time(),
         mem_mb=1000,
         runtime=120,
     params:
-        device=lambda w: plain(DEVICES[w.device]),
-        benchmark=plain(C.benchmark),
+        device=device_settings,
+        benchmark=PROTOCOL,
         cache=".cache/depthdial",
         code=code_digest("depthdial.devices.benchmark"),
-        agent=hashlib.sha256(agent_source()).hexdigest()[:16],
+        agent=AGENT,
     script:
         "../workflow_scripts/benchmark_device.py"
 
@@ -69,3 +89,81 @@ rule bench_all:
     """Measure every dial on every device."""
     input:
         on_devices("bench/{device}/latency.parquet"),
+
+
+# What follows is used where select.cost names a device: latency of every mask from a few dozen measured ones.
+rule export_cost:
+    """Choose masks for the cost model and take them out of PyTorch; latency does not depend on what was learnt."""
+    input:
+        weights=f"results/{{experiment}}/{{dataset}}/{{network}}/seed{C.deploy.seed}/weights.safetensors",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        configurations=f"{COST_FOLDER}/configurations.json",
+        exported=directory(f"{COST_FOLDER}/exported"),
+    log:
+        "logs/{experiment}/export_cost/{dataset}-{network}.log",
+    conda:
+        "../envs/export.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(20),
+    params:
+        cost_model=plain(C.benchmark.cost_model),
+        deploy=plain(C.deploy),
+        scaling=C.evaluate.scaling,
+        code=code_digest("depthdial.deploy.export", "depthdial.devices.costmodel"),
+    script:
+        "../workflow_scripts/export_cost.py"
+
+
+rule compile_cost:
+    """Compile the masks of the cost model for one target."""
+    input:
+        configurations=f"{COST_FOLDER}/configurations.json",
+        exported=f"{COST_FOLDER}/exported",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        bundle=directory(f"{COST_FOLDER}/bundle/{{target}}"),
+    log:
+        "logs/{experiment}/compile_cost/{dataset}-{network}-{target}.log",
+    conda:
+        "../envs/deploy.yaml"
+    threads: 4
+    resources:
+        mem_mb=rising(4000),
+        runtime=rising(60),
+    params:
+        network=lambda w: plain(C.network(w.network)),
+        target=lambda w: plain(TARGETS[w.target]),
+        deploy=plain(C.deploy),
+        code=code_digest("depthdial.deploy.compile", "depthdial.deploy.bundle"),
+    script:
+        "../workflow_scripts/compile_cost.py"
+
+
+rule measure_cost:
+    """Measure the masks of the cost model on one device and fit it."""
+    input:
+        bundle=lambda w: f"{COST_FOLDER}/bundle/{DEVICES[w.device].target}".format(**w),
+    output:
+        records=f"{COST_FOLDER}/{{device}}/records.jsonl",
+        latency=f"{COST_FOLDER}/{{device}}/latency.parquet",
+        model=f"{COST_FOLDER}/{{device}}/model.json",
+    log:
+        "logs/{experiment}/measure_cost/{dataset}-{network}-{device}.log",
+    conda:
+        "../envs/deploy.yaml"
+    threads: device_threads
+    resources:
+        **one_at_a_time(),
+        mem_mb=1000,
+        runtime=240,
+    params:
+        device=device_settings,
+        benchmark=PROTOCOL,
+        cost_model=plain(C.benchmark.cost_model),
+        cache=".cache/depthdial",
+        code=code_digest("depthdial.devices.benchmark", "depthdial.devices.costmodel"),
+        agent=AGENT,
+    script:
+        "../workflow_scripts/measure_cost.py"

@@ -1,7 +1,15 @@
+def cost_model(w):
+    """The cost model of the device whose latency is traded against accuracy, if it is one."""
+    if C.select.cost == "macs" or C.network(w.network).role != "dial":
+        return []
+    return "results/{experiment}/{dataset}/{network}/cost/{device}/model.json".format(**w, device=C.select.cost)
+
+
 rule select_front:
     """Choose the configurations of a dial among its masks; other networks have one, the full network."""
     input:
         masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+        cost=cost_model,
     output:
         configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
     log:
@@ -15,6 +23,6 @@ rule select_front:
         select=plain(C.select),
         scaling=C.evaluate.scaling,
         recalibrated=lambda w: C.evaluate.recalibrate and C.network(w.network).searched,
-        code=code_digest("depthdial.select"),
+        code=code_digest("depthdial.select", "depthdial.devices.costmodel"),
     script:
         "../workflow_scripts/select_front.py"

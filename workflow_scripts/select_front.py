@@ -6,6 +6,7 @@ import pandas as pd
 
 from depthdial.config.select import Select
 from depthdial.configurations import ConfigurationSet, write_configurations
+from depthdial.devices.costmodel import predicted_latency, read_cost_model
 from depthdial.logs import configure_logging
 from depthdial.select.choose import choose
 
@@ -13,7 +14,11 @@ from depthdial.select.choose import choose
 def main(smk: Any) -> None:
     """Write ``output.configurations`` from ``input.masks``."""
     configure_logging(smk.log[0])
-    chosen = choose(pd.read_parquet(smk.input.masks), Select.model_validate(smk.params.select))
+    masks, cost = pd.read_parquet(smk.input.masks), "macs"
+    if smk.input.cost:
+        masks["latency_ms"] = predicted_latency(read_cost_model(smk.input.cost), list(masks["mask"]))
+        cost = "latency_ms"
+    chosen = choose(masks, Select.model_validate(smk.params.select), cost)
     write_configurations(
         smk.output.configurations,
         ConfigurationSet(

@@ -12,9 +12,9 @@ from depthdial.config.base import Name, Section
 class CostModel(Section):
     """A model of the latency of every mask, fitted to measured ones. Used where `select.cost` names a device."""
 
-    masks: int = Field(default=32, ge=8, le=512)
+    masks: int = Field(default=32, ge=8, le=80)
     """Masks that are compiled and measured to fit the model."""
-    held_out: int = Field(default=8, ge=2, le=128)
+    held_out: int = Field(default=8, ge=2, le=19)
     """Further masks that are measured only to tell the model's error."""
     seed: int = Field(default=0, ge=0)
     """Seed of the choice of masks."""

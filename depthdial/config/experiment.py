@@ -73,6 +73,9 @@ class Experiment(Section):
                 problems.append(
                     f"networks[{index}].recipe: there is no recipe {network.recipe!r}; recipes are {', '.join(recipes)}"
                 )
+        if self.select.cost not in ("macs", *self.benchmark.devices):
+            there = ", ".join(("macs", *self.benchmark.devices))
+            problems.append(f"select.cost: {self.select.cost!r} is neither macs nor a device of the benchmark ({there})")
         if not any(network.role == "dial" for network in self.networks):
             problems.append("networks: none has role dial, so there is nothing to turn; give one role: dial")
         if problems:

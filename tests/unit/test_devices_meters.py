@@ -43,7 +43,7 @@ RAPL = device({"kind": "rapl", "highest_w": 100.0})
 
 
 def judged(done: Finished, power: Power, **changes: object):
-    settings = {"mean_ms": 2.0, "timed_s": done.ended_s - done.began_s, "idle_w": None, "least_samples": 20, **changes}
+    settings = {"latencies_ms": [1.0, 3.0], "timed_s": done.ended_s - done.began_s, "idle_w": None, "least_samples": 20, **changes}
     return judge(settings.pop("device", RAPL), "rapl", power, done, **settings)
 
 
@@ -122,7 +122,7 @@ def test_idle_power_is_subtracted_by_setting() -> None:
 
 def test_a_model_never_looks_like_a_measurement() -> None:
     modelled = device({"kind": "modelled", "nominal_w": 3.0})
-    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), 2.0, 1.0, None, 20)
+    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), [1.0, 2.0, 9.0], 1.0, None, 20)
     assert (energy.source, energy.energy_mj, energy.times_s) == ("modelled", 6.0, ())
 
 
@@ -269,7 +269,7 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
             power = meter.power(done, values_of(done))
         finally:
             meter.close()
-        energy = judge(session.device, "command", power, done, 2.0, 1.2, None, 10)
+        energy = judge(session.device, "command", power, done, [1.0, 3.0], 1.2, None, 10)
     if reason:
         assert reason in "; ".join(energy.reasons)
     else:

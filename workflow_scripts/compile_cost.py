@@ -1,0 +1,50 @@
+"""Compile the masks of the cost model for one target and link them into a bundle."""
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from depthdial.arch import Architecture
+from depthdial.config.deploy import Deploy
+from depthdial.config.networks import Network
+from depthdial.config.targets import Target
+from depthdial.configurations import Configuration, read_configurations
+from depthdial.deploy.bundle import link
+from depthdial.deploy.compile import compile_configuration
+from depthdial.images import load_info
+from depthdial.logs import configure_logging
+from depthdial.masks import Mask
+
+
+def main(smk: Any) -> None:
+    """Write the folder ``output.bundle``; the numerics gate stands on the device."""
+    configure_logging(smk.log[0])
+    network = Network.model_validate(smk.params.network)
+    target = Target.model_validate(smk.params.target)
+    info = load_info(smk.input.images)
+    channels, size, _ = info.shape
+    arch = Architecture(network.depth, network.width, channels, size, len(info.classes))
+    configurations = read_configurations(smk.input.configurations).configurations
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(smk.threads) as pool:
+        folder = Path(name)
+
+        def work(configuration: Configuration) -> None:
+            compile_configuration(
+                arch,
+                Mask(configuration.mask),
+                target,
+                names=(network.name, configuration.name, smk.wildcards.target),
+                output=folder / f"{configuration.name}.vmfb",
+                side_file=folder / f"{configuration.name}.json",
+                log_path=folder / f"{configuration.name}.log",
+            )
+
+        list(pool.map(work, configurations))
+        modules = {configuration.name: folder / f"{configuration.name}.vmfb" for configuration in configurations}
+        settings = Deploy.model_validate(smk.params.deploy)
+        link(smk.input.exported, modules, smk.input.configurations, smk.input.images, settings, smk.output.bundle)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821

@@ -1,0 +1,49 @@
+"""Choose masks for the cost model and take them out of PyTorch."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from depthdial.config.benchmark import CostModel
+from depthdial.config.deploy import Deploy
+from depthdial.configurations import ConfigurationSet, write_configurations
+from depthdial.deploy.export import export
+from depthdial.devices.costmodel import cost_configurations
+from depthdial.logs import configure_logging
+from depthdial.network import load_weights
+
+
+def main(smk: Any) -> None:
+    """Write ``output.configurations`` and the folder ``output.exported``."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    net, about = load_weights(smk.input.weights)
+    chosen = ConfigurationSet(
+        dataset=smk.wildcards.dataset,
+        network=smk.wildcards.network,
+        seed=about["seed"],
+        scaling=smk.params.scaling,
+        recalibrated=False,
+        configurations=cost_configurations(net.arch, CostModel.model_validate(smk.params.cost_model)),
+    )
+    write_configurations(smk.output.configurations, chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        statistics = Path(folder) / "none.safetensors"
+        save_file({"none": np.zeros(1, np.float32)}, statistics)
+        settings = Deploy.model_validate(smk.params.deploy)
+        export(
+            smk.input.weights,
+            statistics,
+            smk.output.configurations,
+            smk.input.images,
+            settings,
+            smk.output.exported,
+        )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821

@@ -1,0 +1,40 @@
+"""Measure the masks of the cost model on one device and fit it."""
+
+import logging
+from typing import Any
+
+import pandas as pd
+
+from depthdial.arch import Architecture
+from depthdial.config.benchmark import Benchmark, CostModel
+from depthdial.config.devices import Device
+from depthdial.deploy.manifest import read_manifest
+from depthdial.devices.benchmark import benchmark_device
+from depthdial.devices.costmodel import fit_cost_model, write_cost_model
+from depthdial.logs import configure_logging
+
+
+def main(smk: Any) -> None:
+    """Write ``output.records``, ``output.latency`` and ``output.model``."""
+    configure_logging(smk.log[0])
+    device = Device.model_validate(smk.params.device)
+    settings = Benchmark.model_validate(smk.params.benchmark)
+    bundle = smk.input.bundle
+    benchmark_device(device, [bundle], settings, smk.params.cache, smk.output.records, smk.output.latency)
+    arch = Architecture.from_dict(read_manifest(bundle, verify=False).architecture)
+    held_out = CostModel.model_validate(smk.params.cost_model).held_out
+    model = fit_cost_model(pd.read_parquet(smk.output.latency), arch, device.name, held_out)
+    write_cost_model(smk.output.model, model)
+    logging.getLogger("depthdial").info(
+        "cost model of %s on %s: mean error %.1f %%, largest %.1f %% on %d masks held out (%.1f %% by MACs alone)",
+        model.network,
+        device.name,
+        100 * model.mean_error,
+        100 * model.largest_error,
+        model.held_out,
+        100 * model.mean_error_macs,
+    )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
