@@ -286,17 +286,17 @@ def judge(
     if source == "rapl" and len(part.watts) and (part.watts == 0).mean() > STILL_SHARE:
         reasons.append("the energy counter stood still")
     mean_w = part.mean_w
-    energy_mj = None
+    measured_mj: float | None = None
     if mean_w is not None and not reasons:
         if meter.subtract_idle and idle_w is None:
             reasons.append("idle power was to be subtracted but could not be measured")
         else:
-            energy_mj = mean_ms * (mean_w - (idle_w or 0.0) if meter.subtract_idle else mean_w)
+            measured_mj = mean_ms * (mean_w - (idle_w or 0.0) if meter.subtract_idle else mean_w)
     return Energy(
         source=source,
         valid=not reasons,
         reasons=tuple(reasons),
-        energy_mj=energy_mj,
+        energy_mj=measured_mj,
         mean_w=mean_w,
         idle_w=idle_w,
         idle_subtracted=meter.subtract_idle,

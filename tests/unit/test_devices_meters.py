@@ -43,7 +43,13 @@ RAPL = device({"kind": "rapl", "highest_w": 100.0})
 
 
 def judged(done: Finished, power: Power, **changes: object):
-    settings = {"latencies_ms": [1.0, 3.0], "timed_s": done.ended_s - done.began_s, "idle_w": None, "least_samples": 20, **changes}
+    settings = {
+        "latencies_ms": [1.0, 3.0],
+        "timed_s": done.ended_s - done.began_s,
+        "idle_w": None,
+        "least_samples": 20,
+        **changes,
+    }
     return judge(settings.pop("device", RAPL), "rapl", power, done, **settings)
 
 
