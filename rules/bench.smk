@@ -34,7 +34,7 @@ def bundles_for(role):
 
 def device_threads(w):
     """A benchmark of this machine has it to itself."""
-    return (workflow.cores or 1) if DEVICES[w.device].host == LOCAL else 1
+    return ALL_CORES if DEVICES[w.device].host == LOCAL else 1
 
 
 def one_at_a_time():

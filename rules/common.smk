@@ -1,4 +1,5 @@
 # The only file of rules with functions: what several stages share.
+import os
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ if workflow.is_main_process:
 C = STUDY.experiment
 TARGETS = STUDY.targets
 DEVICES = STUDY.devices
+# All cores of the machine that a job runs on; on a cluster the workflow as a whole has no number of cores.
+ALL_CORES = workflow.resource_settings.cores or os.cpu_count()
 DATASETS = [dataset.name for dataset in C.datasets]
 
 

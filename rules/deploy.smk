@@ -49,7 +49,7 @@ rule tune:
         "logs/{experiment}/tune/{dataset}-{network}-seed{seed}-{target}.log",
     conda:
         "../envs/deploy.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=rising(2000),
         runtime=rising(20),
@@ -118,6 +118,7 @@ rule link_bundle:
 
 
 localrules:
+    tune,
     bundle_all,
 
 

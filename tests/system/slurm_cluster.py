@@ -56,6 +56,18 @@ class Settings:
     """How long squeue still shows a finished job (MinJobAge; Slurm's own default)."""
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job as squeue knows it; times as Slurm writes them, so that they can be compared as text."""
+
+    name: str
+    comment: str
+    state: str
+    node: str
+    start: str
+    end: str
+
+
 class Cluster:
     """A cluster that ``start`` has started."""
 
@@ -70,6 +82,21 @@ class Cluster:
     def node_state(self, node: str) -> str:
         """Slurm's word for the state of a node, for example ``idle``, ``mixed`` or ``down``."""
         return run("sinfo", "--noheader", f"--nodes={node}", "--format=%T").strip().rstrip("*")
+
+    def jobs(self, what: str = "") -> list[Job]:
+        """All jobs that Slurm still knows whose comment, rule and wildcards as Snakemake says, holds ``what``."""
+        rows = run("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%N|%S|%e").splitlines()
+        return [job for job in (Job(*row.split("|")) for row in rows) if what in job.comment]
+
+    def running(self, what: str, timeout_s: float = 120) -> Job:
+        """Wait until a job is doing its work on a node, and return it."""
+
+        def found() -> list[Job]:
+            jobs = [job for job in self.jobs(what) if job.state == "RUNNING"]
+            return [job for job in jobs if any("script" in " ".join(p.cmdline()) for p in self.processes(job.node))]
+
+        wait_until(f"a job of {what} runs", lambda: bool(found()), timeout_s)
+        return found()[0]
 
     def start_controller(self) -> None:
         """Start ``slurmctld``; returns when it answers."""
@@ -237,6 +264,7 @@ def _slurm_conf(settings: Settings, folder: Path) -> str:
     if settings.accounting:
         lines += [
             "AccountingStorageType=accounting_storage/slurmdbd",
+            "AccountingStoreFlags=job_comment",
             "AccountingStorageHost=127.0.0.1",
             f"AccountingStoragePort={database}",
             f"AccountingStoragePass={folder}/munge.socket",  # so is the socket named here (slurm.conf(5))

@@ -1,0 +1,207 @@
+"""Snakemake's share of the time: the default experiment on this machine and on a Slurm of its own, and large dry runs.
+
+``make bench-workflow`` writes docs/benchmarks/workflow.md and ends with one line of JSON. A run is *at work* while at
+least one script of a rule is a process; the overhead ratio is the share of the run's time in which none is: reading the
+rules, building the graph, queueing, starting Snakemake inside jobs, noticing that jobs have ended. Starting Python and
+importing PyTorch count as work, because any other way to run the scripts would have to do that too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from depthdial.provenance import git_commit, versions
+from tests.system import slurm_cluster
+from tests.system.snakemake_run import ROOT, Run, checkout, differing_results, snakemake
+
+TABLE = ROOT / "docs/benchmarks/workflow.md"
+PAPER = ("--configfile", "config/paper.yaml")
+CORES = 2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A whole run: its time, the time in which a script ran, and the sum over all scripts."""
+
+    seconds: float
+    at_work_s: float
+    scripts_s: float
+    peak_mb: float
+
+    @property
+    def overhead_ratio(self) -> float:
+        """Share of the run in which no script ran."""
+        return 1 - self.at_work_s / self.seconds
+
+
+class Watch:
+    """Samples the processes of the host: which scripts of the workflow run, and the memory of the head."""
+
+    def __init__(self, run: Run, every_s: float = 0.05) -> None:
+        self._head = psutil.Process(run.pid)
+        self._every_s = every_s
+        self._spans: dict[tuple[int, float], float] = {}
+        self._stop = threading.Event()
+        self.peak_bytes = 0
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+
+    def _sample(self) -> None:
+        known: dict[int, bool] = {}
+        while not self._stop.wait(self._every_s):
+            pids = set(psutil.pids())
+            known = {pid: script for pid, script in known.items() if pid in pids}
+            now = time.time()
+            for pid in pids:
+                try:
+                    if pid not in known:
+                        known[pid] = _is_script(psutil.Process(pid))
+                    if known[pid]:
+                        self._spans[pid, psutil.Process(pid).create_time()] = now
+                except psutil.Error:
+                    continue
+            with contextlib.suppress(psutil.Error):
+                self.peak_bytes = max(self.peak_bytes, self._head.memory_info().rss)
+
+    def end(self) -> list[tuple[float, float]]:
+        """Stop; the start and the end of every script."""
+        self._stop.set()
+        self._thread.join()
+        return sorted((start, last) for (_, start), last in self._spans.items())
+
+
+def _is_script(process: psutil.Process) -> bool:
+    """Whether a process is the Python of a rule's script, not the shell that starts it."""
+    words = process.cmdline()
+    return len(words) > 1 and "python" in Path(words[0]).name and ".snakemake/scripts/" in words[1]
+
+
+def union_s(spans: list[tuple[float, float]]) -> float:
+    """Length of the union of intervals, sorted by their start."""
+    total, reached = 0.0, float("-inf")
+    for start, end in spans:
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def measure(place: Path, *arguments: str) -> Measured:
+    """Run Snakemake to its end and watch it. Raises RuntimeError with what it wrote if it fails."""
+    run = Run(place, *arguments)
+    watch = Watch(run)
+    try:
+        done = run.wait(timeout_s=3600)
+    finally:
+        spans = watch.end()
+    if done.code:
+        raise RuntimeError(f"snakemake {' '.join(arguments)} ended with {done.code}:\n{done.text}")
+    scripts_s = sum(end - start for start, end in spans)
+    return Measured(done.seconds, union_s(spans), scripts_s, watch.peak_bytes / 2**20)
+
+
+def jobs_of(place: Path, *arguments: str) -> dict[str, int]:
+    """Jobs by rule, and ``total``, as a dry run counts them."""
+    text = snakemake(place, "-n", "--quiet", "rules", *arguments).text
+    rows = re.findall(r"^(\w+) +(\d+)$", text.partition("Job stats:")[2], re.M)
+    return {rule: int(count) for rule, count in rows}
+
+
+def bench(folder: Path) -> dict[str, float | int | str | None]:
+    """All measurements, in new checkouts under ``folder``."""
+    local = checkout(folder / "local")
+    here = measure(local, "--cores", str(CORES))
+    nothing = measure(local, "--cores", str(CORES))
+    paper = measure(local, "-n", "--quiet", "rules", *PAPER)
+    found: dict[str, float | int | str | None] = {
+        "overhead_ratio_local": round(here.overhead_ratio, 3),
+        "run_local_s": round(here.seconds, 1),
+        "scripts_local_s": round(here.scripts_s, 1),
+        "jobs": jobs_of(local, "--forceall")["total"],
+        "noop_s": round(nothing.seconds, 2),
+        "paper_dry_run_s": round(paper.seconds, 2),
+        "paper_dry_run_mb": round(paper.peak_mb),
+        "paper_jobs": jobs_of(local, *PAPER)["total"],
+    }
+    missing = [name for name in slurm_cluster.PROGRAMS if not shutil.which(name)]
+    if missing or os.geteuid() != 0:
+        return found | {"overhead_ratio_slurm": None, "run_slurm_s": None, "differing_results": None}
+    cluster = slurm_cluster.start()
+    try:
+        remote = checkout(folder / "slurm")
+        there = measure(remote, "--profile", "slurm")
+        submitted = len(cluster.jobs())
+    finally:
+        cluster.stop()
+    return found | {
+        "overhead_ratio_slurm": round(there.overhead_ratio, 3),
+        "run_slurm_s": round(there.seconds, 1),
+        "scripts_slurm_s": round(there.scripts_s, 1),
+        "slurm_jobs": submitted,
+        "differing_results": len(differing_results(local / "results", remote / "results")),
+    }
+
+
+MEANING = {
+    "overhead_ratio_local": "share of the run on this machine in which no script ran",
+    "run_local_s": f"the default experiment with `--cores {CORES}`, seconds",
+    "scripts_local_s": "sum of the times of its scripts, seconds",
+    "jobs": "jobs of the default experiment",
+    "noop_s": "the same command when everything is there, seconds",
+    "paper_dry_run_s": "`snakemake -n` of config/paper.yaml, seconds",
+    "paper_dry_run_mb": "peak memory of that dry run, MiB",
+    "paper_jobs": "jobs of config/paper.yaml",
+    "overhead_ratio_slurm": "share of the run on Slurm in which no script ran; the profile as shipped",
+    "run_slurm_s": "the default experiment on a Slurm of three nodes on the same cores, seconds",
+    "scripts_slurm_s": "sum of the times of its scripts, seconds",
+    "slurm_jobs": "jobs that Slurm saw: small steps share one",
+    "differing_results": "tables and weights that differ between the two runs, measurements aside",
+}
+
+
+def table(found: dict[str, float | int | str | None]) -> str:
+    """The page of the documentation."""
+    made = versions("snakemake", "snakemake-executor-plugin-slurm")
+    rows = [f"| `{key}` | {found.get(key, '')} | {meaning} |" for key, meaning in MEANING.items() if key in found]
+    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    what = ", ".join(f"{name} {version}" for name, version in made.items())
+    return "\n".join(
+        [
+            "# Snakemake's share of the time",
+            "",
+            "Written by `make bench-workflow`; see `benchmarks/workflow.py` for how it is measured.",
+            "",
+            f"Commit {git_commit()}, {datetime.now(UTC):%Y-%m-%d}; {what}; {where}.",
+            "",
+            "| key | value | what |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure, write the table, end with one line of JSON."""
+    with tempfile.TemporaryDirectory(prefix="depthdial-bench-") as folder:
+        found = bench(Path(folder))
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    TABLE.write_text(table(found))
+    sys.stdout.write(f"{TABLE.read_text()}\n{json.dumps(found)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The workflow, run by the real Snakemake in a copy of the checkout, and what it has left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--configfile", "tests/system/cluster.yaml")
+ON_SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10")
+"""The profile as it is shipped, only looking more often, so that the tests wait less."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run of Snakemake has ended."""
+
+    code: int
+    text: str
+    seconds: float
+
+
+def checkout(place: Path) -> Path:
+    """What a fresh clone would hold, with the changes at hand, in a new folder."""
+    files = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True)
+    for name in filter(None, files.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    return place
+
+
+class Run:
+    """A run of Snakemake in the background, in a process group of its own."""
+
+    def __init__(self, place: Path, *arguments: str) -> None:
+        self._log = place / f"snakemake-{time.monotonic_ns()}.txt"
+        command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self._start = time.monotonic()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=place, stdout=log, stderr=log, start_new_session=True, env={**os.environ, "PATH": path}
+            )
+
+    @property
+    def pid(self) -> int:
+        """The head."""
+        return self._process.pid
+
+    @property
+    def text(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """``kill -9`` of the head and of all it has started on this machine."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, timeout_s: float = 300) -> Done:
+        """Wait for the end; past ``timeout_s`` kill it and raise what it wrote."""
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"Snakemake has not ended within {timeout_s:g} s:\n{self.text}") from None
+        return Done(code, self.text, time.monotonic() - self._start)
+
+
+def snakemake(place: Path, *arguments: str, timeout_s: float = 300) -> Done:
+    """Run Snakemake to its end."""
+    return Run(place, *arguments).wait(timeout_s)
+
+
+def differing_results(one: Path, other: Path) -> list[str]:
+    """Files of two result folders that are not bit for bit the same in what they say; times are no result.
+
+    Measurements and what follows from them differ between any two runs. Of the rest a text or a picture
+    counts as it is; tables count by their cells, weights by their numbers, because their files tell the
+    commit and the place of their making too.
+    """
+    names = {path.relative_to(base) for base in (one, other) for path in base.rglob("*") if path.is_file()}
+    compared = {name for name in names if name.suffix in {".parquet", ".safetensors"} or name.stem == "configurations"}
+    comparable = sorted(name for name in compared if not {"bench", "schedule", "replay", "bundle"} & set(name.parts))
+    assert comparable
+    return [str(name) for name in comparable if not _same(one / name, other / name)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not (one.exists() and other.exists()):
+        return False
+    if one.suffix == ".parquet":
+        return pd.read_parquet(one).equals(pd.read_parquet(other))
+    if one.suffix == ".safetensors":
+        ours, theirs = load_file(one), load_file(other)
+        return ours.keys() == theirs.keys() and all((ours[key] == theirs[key]).all() for key in ours)
+    return one.read_bytes() == other.read_bytes()

@@ -1,0 +1,110 @@
+"""The workflow on a real Slurm: the results of one machine, spread over nodes, whatever goes wrong underway."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from tests.system.slurm_cluster import Cluster, run, wait_until
+from tests.system.snakemake_run import ON_SLURM, SMALL, Run, checkout, differing_results, snakemake
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+DIAL = Path("results/cluster/digits/resnet14-sd/seed0")
+
+
+@pytest.fixture(scope="module")
+def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which the small experiment has run on Slurm, against four accidents."""
+    place = checkout(tmp_path_factory.mktemp("slurm") / "depthdial")
+    # The first attempt of one job gets too little memory for Snakemake alone; the others get more and more.
+    scarce = ("--set-resources", "prepare_data:mem_mb=100 * 8 ** (attempt - 1)")
+    head = Run(place, *ON_SLURM, *SMALL, *scarce)
+    cancelled = slurm.running("train_wildcards_cluster_digits_resnet14-sd")
+    run("scancel", cancelled.name)
+    late = slurm.running("train_wildcards_cluster_digits_resnet8")
+    run("scontrol", "update", f"JobId={late.name}", "EndTime=now")
+    cut_off = slurm.running("evaluate_masks_wildcards_cluster_digits_resnet14-sd")
+    slurm.kill_node(cut_off.node)
+    wait_until("the node is given up", lambda: slurm.node_state(cut_off.node) == "down")
+    slurm.start_node(cut_off.node)
+    done = head.wait()
+    (place / "run.txt").write_text(done.text)
+    assert done.code == 0, done.text
+    for job, state in ((cancelled, "CANCELLED"), (late, "TIMEOUT")):
+        assert f"SLURM-job '{job.name}' failed, SLURM status is: '{state}'" in done.text
+    assert "exceeded memory limit" in done.text or "Error in rule prepare_data" in done.text
+    return place
+
+
+def test_the_results_are_those_of_one_machine(on_slurm: Path, finished_locally: Path) -> None:
+    assert not differing_results(finished_locally / "results", on_slurm / "results")
+
+
+def test_shards_run_on_different_nodes_at_the_same_time(on_slurm: Path, slurm: Cluster) -> None:
+    shards = slurm.jobs("evaluate_masks_wildcards_cluster_digits_resnet14-sd")
+    assert any(
+        one.node != other.node and one.start < other.end and other.start < one.end
+        for one, other in combinations(shards, 2)
+    ), shards
+
+
+def test_devices_and_the_solver_stay_on_the_head(on_slurm: Path, slurm: Cluster) -> None:
+    submitted = " ".join(job.comment for job in slurm.jobs())
+    assert "compile" in submitted
+    assert "benchmark_device" not in submitted
+    assert "build_schedule" not in submitted
+
+
+def test_a_finished_run_has_nothing_to_do(on_slurm: Path) -> None:
+    done = snakemake(on_slurm, *ON_SLURM, *SMALL)
+    assert done.code == 0
+    assert "Nothing to be done" in done.text
+
+
+def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_completes(
+    on_slurm: Path, tmp_path: Path
+) -> None:
+    place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
+    (place / DIAL / "masks/shard0.parquet").unlink()
+    poor = ("--set-resources", "evaluate_masks:mem_mb=150", "--retries", "0")
+    done = snakemake(place, *ON_SLURM, *SMALL, *poor, "masks_all")
+    assert done.code == 1
+    assert "Error in rule evaluate_masks" in done.text
+    assert "SLURM status is: " in done.text
+    assert "logs/cluster/evaluate_masks/digits-resnet14-sd-seed0-shard0.log" in done.text
+    logs = list((place / ".snakemake/slurm_logs").rglob("*shard*/*.log")) or list(
+        (place / ".snakemake/slurm_logs/rule_evaluate_masks").rglob("*.log")
+    )
+    assert any("exceeded memory limit" in log.read_text() for log in logs), logs
+    assert snakemake(place, *ON_SLURM, *SMALL, "masks_all").code == 0
+    assert not differing_results(place / DIAL / "masks", on_slurm / DIAL / "masks")
+
+
+def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
+    on_slurm: Path, slurm: Cluster, tmp_path: Path
+) -> None:
+    place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
+    shutil.rmtree(place / "results/cluster/digits/resnet8")
+    (place / DIAL / "weights.safetensors").unlink()
+    images = (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns
+    keep = "--slurm-keep-successful-logs"
+    head = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
+    orphan = slurm.running("train_wildcards_cluster_digits_resnet14-sd")
+    head.kill()
+    assert list((place / ".snakemake/locks").iterdir())
+    again = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
+    wait_until("the job is submitted again", lambda: len(slurm.jobs("train_wildcards_cluster_digits_resnet14-sd")) >= 2)
+    # The controller restarts underway: questions fail for a while, jobs go on.
+    slurm.stop_controller()
+    slurm.start_controller()
+    done = again.wait()
+    assert done.code == 0, done.text
+    assert "prepare_data" not in done.text
+    assert (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns == images
+    assert not differing_results(on_slurm / DIAL / "masks", place / DIAL / "masks")
+    logs = "".join(log.read_text() for log in (place / ".snakemake/slurm_logs/rule_train").rglob("*.log"))
+    assert "this job is already run by process" in logs or orphan.end <= slurm.jobs("train_wildcards")[-1].start

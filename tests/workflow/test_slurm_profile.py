@@ -1,0 +1,38 @@
+"""What `--profile slurm` would submit; a dry run needs no Slurm."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.system.snakemake_run import ROOT, checkout, snakemake
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A dry run of the default experiment in a fresh clone, on a cluster."""
+    done = snakemake(checkout(tmp_path_factory.mktemp("fresh")), "--profile", "slurm", "--dry-run")
+    assert done.code == 0, done.text
+    return done.text
+
+
+def test_small_steps_share_a_job(planned: str) -> None:
+    groups = re.findall(r"Group job (\w+)", planned)
+    assert groups.count("compile") == 2
+    assert groups.count("choose") == 6
+
+
+def test_every_group_is_of_rules_that_exist() -> None:
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
+    rules = {
+        name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+)", path.read_text(), re.M)
+    }
+    assert set(profile["groups"]) <= rules
+    assert {rule for rule in rules if rule.startswith("draw_")} <= set(profile["groups"])
+
+
+def test_the_profile_holds_nothing_that_snakemake_could_take_for_a_path() -> None:
+    assert {path.name for path in Path(ROOT / "slurm").iterdir()} == {"config.yaml", "README.md"}
