@@ -25,7 +25,12 @@ from depthdial.masks import Mask
 
 log = logging.getLogger(__name__)
 
-COMMON_FLAGS = ("--iree-input-type=none", "--iree-opt-level=O3")
+COMMON_FLAGS = (
+    "--iree-input-type=none",
+    "--iree-opt-level=O3",
+    "--iree-vm-bytecode-module-strip-source-map=true",
+    "--iree-llvmcpu-debug-symbols=false",
+)
 CONFIGURED = "executable-configurations"
 IGNORED = re.compile(r"'[^']+' is not a recognized (processor|feature)[^\n]*")
 

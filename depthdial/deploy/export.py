@@ -38,7 +38,7 @@ def shared_tensors(net: ResNet) -> dict[str, Array]:
 
 
 def normalisation_tensors(net: StaticResNet) -> dict[str, Array]:
-    """BatchNorm as ``x * scale + shift``; the factor of a block's branch is part of its second one."""
+    """BatchNorm as ``x * scale + shift``, (2, channels); the factor of a block's branch is part of its second one."""
     tensors = {}
     for name, module in net.named_modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -47,8 +47,8 @@ def normalisation_tensors(net: StaticResNet) -> dict[str, Array]:
             block = name.split(".")[1] if name.endswith(".bn2") else None
             factor = 1.0 if block is None else net.scaling_factors[int(block)]
             scale = module.weight / torch.sqrt(module.running_var + module.eps)
-            tensors[f"{name}.scale"] = _array(scale * factor)
-            tensors[f"{name}.shift"] = _array((module.bias - module.running_mean * scale) * factor)
+            shift = module.bias - module.running_mean * scale
+            tensors[name] = _array(torch.stack([scale, shift]) * factor)
     return tensors
 
 

@@ -91,8 +91,10 @@ class _Program:
 
     def normalise(self, x: str, key: str, size: int, channels: int, shortcut: str | None = None) -> str:
         """``relu(x * scale + shift [+ shortcut])`` on (1, size, size, channels)."""
-        scale = self.parameter(NORMALISATION_SCOPE, f"{key}.scale", channels)
-        shift = self.parameter(NORMALISATION_SCOPE, f"{key}.shift", channels)
+        both = self.parameter(NORMALISATION_SCOPE, key, 2, channels)
+        types = f"{tensor(2, channels)} to {tensor(channels)}"
+        scale = self.add(f"tensor.extract_slice {both}[0, 0] [1, {channels}] [1, 1] : {types}")
+        shift = self.add(f"tensor.extract_slice {both}[1, 0] [1, {channels}] [1, 1] : {types}")
         kind, per_channel = tensor(1, size, size, channels), tensor(channels)
         inputs = [(x, kind), (scale, per_channel), (shift, per_channel)]
         body = "  %m = arith.mulf %i0, %i1 : f32\n  %a = arith.addf %m, %i2 : f32\n"

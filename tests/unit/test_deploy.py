@@ -65,7 +65,7 @@ def test_weights_are_stored_once(case: tuple[Case, Path]) -> None:
         value.numel() for name, value in deployed.net.state_dict().items() if name in held
     )
     own = read_archive(folder / "batchnorm" / "c01.irpa")
-    assert {name.rpartition(".")[0] for name in own} == {"stem_bn", "blocks.1.bn1", "blocks.1.bn2"}
+    assert set(own) == {"stem_bn", "blocks.1.bn1", "blocks.1.bn2"}
     for one in read_manifest(folder).configurations:
         code = (folder / one.module).read_bytes()
         for name, value in held.items():
