@@ -57,8 +57,10 @@ class Bundle:
     def logits(self, image: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         """Logits (classes,) of one normalised image (C, H, W) by the named configuration."""
         self.load(name)
-        result: NDArray[np.float32] = self._functions[name](image[None]).to_host()[0]
-        return result
+        # What to_host returns is a view of the device's memory, which lives as long as the result does.
+        result = self._functions[name](image[None])
+        logits: NDArray[np.float32] = result.to_host()[0].copy()
+        return logits
 
     def classify(self, pixels: NDArray[np.uint8], name: str) -> int:
         """Index of the most likely class of one image (C, H, W) of bytes."""

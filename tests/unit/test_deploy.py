@@ -56,6 +56,15 @@ def test_the_bundle_computes_what_pytorch_computes(case: tuple[Case, Path]) -> N
             np.testing.assert_allclose(found, np.load(folder / expected)[0], rtol=1e-4, atol=1e-5)
 
 
+def test_logits_outlive_the_buffers_of_the_runtime(case: tuple[Case, Path]) -> None:
+    _, folder = case
+    bundle = Bundle(folder)
+    image = np.load(folder / bundle.manifest.gate.inputs[0])[0]
+    kept = [bundle.logits(image, "c00") for _ in range(500)]
+    assert all(np.array_equal(one, kept[0]) for one in kept)
+    np.testing.assert_allclose(kept[0], np.load(folder / "gate" / "c00.0.npy")[0], rtol=1e-4, atol=1e-5)
+
+
 def test_weights_are_stored_once(case: tuple[Case, Path]) -> None:
     deployed, folder = case
     held = read_archive(folder / "weights.irpa")
