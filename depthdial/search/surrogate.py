@@ -58,23 +58,26 @@ class Scales:
 
 
 class Model:
-    """The process given values ``y`` (m,) at masks ``x`` (m, n)."""
+    """The process given values ``y`` (m,) at masks ``x`` (m, n), with the best of ``grid`` for its scales."""
 
-    def __init__(self, x: Array, y: Array) -> None:
+    def __init__(self, x: Array, y: Array, grid: Sequence[tuple[float, ...]] = GRID) -> None:
         self.x, self.mean = x, float(y.mean())
         spread = max(float(y.std()), 1e-3)
         self.likelihood = -np.inf
-        for linear, pairs, local, length, noise in GRID:
-            self._try(Scales(linear * spread, pairs * spread, local * spread, length, noise * spread), y - self.mean)
+        for choice in grid:
+            linear, pairs, local, length, noise = choice
+            scales = Scales(linear * spread, pairs * spread, local * spread, length, noise * spread)
+            self._try(choice, scales, y - self.mean)
 
-    def _try(self, scales: Scales, y: Array) -> None:
+    def _try(self, choice: tuple[float, ...], scales: Scales, y: Array) -> None:
         """Keep ``scales`` if they explain ``y`` better than those before."""
         covariance = scales.covariance(self.x, self.x) + scales.noise**2 * np.eye(len(y))
         factor = cholesky(covariance, lower=True)
         weights = cho_solve((factor, True), y)
         likelihood = -0.5 * float(y @ weights) - float(np.log(np.diag(factor)).sum())
         if likelihood > self.likelihood:
-            self.likelihood, self.scales, self.factor, self.weights = likelihood, scales, factor, weights
+            self.likelihood, self.choice, self.scales = likelihood, choice, scales
+            self.factor, self.weights = factor, weights
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and deviation at the rows of ``x``."""
@@ -105,12 +108,23 @@ class Surrogate(Search):
 
     The search starts from the full network, the empty one, every single block and ten random masks of all
     sizes. Each generation asks for ``batch`` masks, at most three of one size, among the neighbours of the
-    front and of the ``parents`` best masks of each size. ``images`` is how many images an accuracy counts.
+    front and of the ``parents`` best masks of each size, of which at most ``candidates`` are looked at.
+    ``images`` is how many images an accuracy counts.
     """
 
-    def __init__(self, arch: Architecture, seed: int = 0, batch: int = 8, parents: int = 2, images: int = 256) -> None:
+    def __init__(
+        self,
+        arch: Architecture,
+        seed: int = 0,
+        batch: int = 6,
+        parents: int = 2,
+        candidates: int = 10_000,
+        images: int = 256,
+    ) -> None:
         super().__init__(arch, seed)
-        self.batch, self.parents, self.images = batch, parents, images
+        self.batch, self.parents, self.candidates, self.images = batch, parents, candidates, images
+        self._grid: Sequence[tuple[float, ...]] = GRID
+        self._fitted = 0
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
         n = self.arch.n_blocks
@@ -137,7 +151,9 @@ class Surrogate(Search):
         for parent in parents:
             found.update(parent.flip(block) for block in range(parent.n))
             found.update(parent.flip(out).flip(into) for out in parent.kept for into in parent.skipped)
-        return sorted(found - set(self.accuracy))
+        new = sorted(found - set(self.accuracy))
+        drawn = self.rng.permutation(len(new))[: self.candidates] if len(new) > self.candidates else range(len(new))
+        return [new[index] for index in sorted(drawn)]
 
     def _promising(self, candidates: list[Mask]) -> list[Mask]:
         """The batch of greatest expected improvement per block evaluation."""
@@ -145,7 +161,7 @@ class Surrogate(Search):
         share = np.array([self.accuracy[mask] for mask in known])
         share = (share * self.images + 0.5) / (self.images + 1)
         rows = _rows(candidates)
-        mean, deviation = Model(_rows(known), np.log(share / (1 - share))).predict(rows)
+        mean, deviation = self._model(_rows(known), np.log(share / (1 - share))).predict(rows)
         front = front_of(self.arch, self.accuracy)
         points = np.column_stack(
             [costs(self.arch, front) / self.arch.full_macs, [self.accuracy[mask] for mask in front]]
@@ -160,6 +176,14 @@ class Surrogate(Search):
                 chosen.append(candidates[index])
                 taken[size] = taken.get(size, 0) + 1
         return chosen
+
+    def _model(self, x: Array, y: Array) -> Model:
+        """The model of all that is known; its scales are sought anew when there is a quarter more of it."""
+        anew = len(y) >= 1.25 * self._fitted
+        model = Model(x, y, GRID if anew else self._grid)
+        if anew:
+            self._grid, self._fitted = (model.choice,), len(y)
+        return model
 
 
 def _rows(masks: Sequence[Mask]) -> Array:
