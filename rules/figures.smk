@@ -1,6 +1,5 @@
 # One rule per figure; each knows only the settings that its picture shows.
 FIGURE_FILES = ["svg", "png", "csv"]
-DIAL_FIGURES = ["skipping", "cloud"]
 DEVICE_FIGURES = ["latency", "schedule", "curve", "trace", "policies"]
 ALONE = "results/{experiment}/figures/{dataset}/{network}"
 ON_DEVICE = f"{ALONE}/{{device}}"
@@ -15,6 +14,12 @@ def figure_outputs(stem):
         labels["device"] = "{device}"
     files["svg"] = report(files["svg"], caption=f"../report/{name}.rst", category="Figures", labels=labels)
     return files
+
+
+def dial_figures(network):
+    """The figures of a dial by itself; the truth of the searches is known where all masks are evaluated."""
+    searched = ["searches"] if C.network(network).n_blocks <= C.search.exhaustive_blocks else []
+    return ["skipping", "cloud", "ablation", *searched]
 
 
 def look(*colours):
@@ -92,6 +97,49 @@ rule draw_cloud:
         code=code_digest("depthdial.figures.cloud"),
     script:
         "../workflow_scripts/draw_cloud.py"
+
+
+rule draw_searches:
+    """Every search strategy against the true front, where all masks are evaluated."""
+    input:
+        search=lambda w: f"results/{w.experiment}/{w.dataset}/{w.network}/seed{C.deploy.seed}/search.parquet",
+        fronts=lambda w: f"results/{w.experiment}/{w.dataset}/{w.network}/seed{C.deploy.seed}/search_fronts.parquet",
+    output:
+        **figure_outputs(f"{ALONE}/searches"),
+    log:
+        "logs/{experiment}/draw_searches/{dataset}-{network}.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(10),
+    params:
+        look=look("neutral"),
+        title=lambda w: f"{w.network} on {C.dataset(w.dataset).label}",
+        code=code_digest("depthdial.figures.searches"),
+    script:
+        "../workflow_scripts/draw_searches.py"
+
+
+rule draw_ablation:
+    """The rules of scaling kept blocks, with and without recalibrated BatchNorm."""
+    input:
+        ablation=lambda w: f"results/{w.experiment}/{w.dataset}/{w.network}/seed{C.deploy.seed}/ablation.parquet",
+    output:
+        **figure_outputs(f"{ALONE}/ablation"),
+    log:
+        "logs/{experiment}/draw_ablation/{dataset}-{network}.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(10),
+    params:
+        look=look("dial", "control", "static"),
+        title=lambda w: f"{w.network} on {C.dataset(w.dataset).label}",
+        code=code_digest("depthdial.figures.searches"),
+    script:
+        "../workflow_scripts/draw_ablation.py"
 
 
 rule draw_latency:
@@ -201,23 +249,34 @@ rule draw_policies:
         "../workflow_scripts/draw_policies.py"
 
 
-FIGURES = [
-    *expand(
-        f"results/{C.experiment}/figures/{{dataset}}/{{network}}/{{figure}}.{{suffix}}",
-        dataset=DATASETS,
-        network=C.names("dial"),
-        figure=DIAL_FIGURES,
-        suffix=FIGURE_FILES,
-    ),
-    *expand(
-        f"results/{C.experiment}/figures/{{dataset}}/{{network}}/{{device}}/{{figure}}.{{suffix}}",
-        dataset=DATASETS,
-        network=C.names("dial"),
-        device=list(DEVICES),
-        figure=DEVICE_FIGURES,
-        suffix=FIGURE_FILES,
-    ),
+DIALS = [
+    {
+        "dataset": dataset,
+        "network": network,
+        "title": f"{network} on {C.dataset(dataset).label}",
+        "figures": dial_figures(network),
+    }
+    for dataset in DATASETS
+    for network in C.names("dial")
 ]
+PLACES = [
+    dial | {"device": device, "title": f"{dial['title']}, on {DEVICES[device].label}", "figures": DEVICE_FIGURES}
+    for dial in DIALS
+    for device in DEVICES
+]
+
+
+def figure_files(places, *suffixes):
+    """The files of all figures of some dials, or of some dials on devices, in their order."""
+    return [
+        "/".join(
+            ["results", C.experiment, "figures", *(p[k] for k in ("dataset", "network", "device") if k in p), name]
+        )
+        + f".{suffix}"
+        for p in places
+        for name in p["figures"]
+        for suffix in suffixes
+    ]
 
 
 localrules:
@@ -227,4 +286,4 @@ localrules:
 rule figures:
     """Draw every figure."""
     input:
-        FIGURES,
+        figure_files([*DIALS, *PLACES], *FIGURE_FILES),

@@ -1,36 +1,18 @@
 # One page that someone opens first and understands without the README.
-DIALS = [
-    {"dataset": dataset, "network": network, "title": f"{network} on {C.dataset(dataset).label}"}
-    for dataset in DATASETS
-    for network in C.names("dial")
-]
-PLACES = [
-    dial | {"device": device, "title": f"{dial['title']}, deployed on {DEVICES[device].label}"}
-    for dial in DIALS
-    for device in DEVICES
-]
-
-
-def for_each(places, pattern):
-    """``pattern`` for every place, in their order."""
-    return [f"results/{C.experiment}/" + pattern.format(**place) for place in places]
+def in_places(pattern):
+    """``pattern`` for every dial on every device, in their order."""
+    return [f"results/{C.experiment}/" + pattern.format(**place) for place in PLACES]
 
 
 rule report:
     """Write the report: one page with everything inside it."""
     input:
-        **{
-            f"{figure}_figure": for_each(DIALS, f"figures/{{dataset}}/{{network}}/{figure}.svg")
-            for figure in DIAL_FIGURES
-        },
-        **{
-            f"{figure}_figure": for_each(PLACES, f"figures/{{dataset}}/{{network}}/{{device}}/{figure}.svg")
-            for figure in DEVICE_FIGURES
-        },
-        latency=for_each(PLACES, "{dataset}/{network}/bench/{device}/latency.parquet"),
-        records=for_each(PLACES, "{dataset}/{network}/bench/{device}/records.jsonl"),
-        schedule=for_each(PLACES, "{dataset}/{network}/schedule/{device}/schedule.json"),
-        summary=for_each(PLACES, "{dataset}/{network}/replay/{device}/summary.parquet"),
+        dial_figures=figure_files(DIALS, "svg"),
+        device_figures=figure_files(PLACES, "svg"),
+        latency=in_places("{dataset}/{network}/bench/{device}/latency.parquet"),
+        records=in_places("{dataset}/{network}/bench/{device}/records.jsonl"),
+        schedule=in_places("{dataset}/{network}/schedule/{device}/schedule.json"),
+        summary=in_places("{dataset}/{network}/replay/{device}/summary.parquet"),
     output:
         page=report(
             "results/{experiment}/report.html",
@@ -48,12 +30,7 @@ rule report:
         title=f"Adaptive inference by skipping blocks: {C.experiment}",
         dials=DIALS,
         places=PLACES,
-        dial_figures=DIAL_FIGURES,
-        device_figures=DEVICE_FIGURES,
-        captions={
-            figure: Path(workflow.basedir, "report", f"{figure}.rst").read_text()
-            for figure in [*DIAL_FIGURES, *DEVICE_FIGURES]
-        },
+        captions={path.stem: path.read_text() for path in Path(workflow.basedir, "report").glob("*.rst")},
         settings=plain(C),
         code=code_digest("depthdial.report"),
         template=file_digest("depthdial/report/page.html"),

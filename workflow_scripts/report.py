@@ -1,5 +1,6 @@
 """Write the report: one page with everything inside it."""
 
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -19,11 +20,14 @@ def main(smk: Any) -> None:
     sections = []
     provenance = {"experiment": smk.wildcards.experiment, "commit": git_commit()}
     provenance |= versions("torch", "iree-base-compiler", "iree-base-runtime", "snakemake", "pulp", "highspy")
-    for index, dial in enumerate(smk.params.dials):
-        pictures = [picture(smk.input[f"{name}_figure"][index], captions) for name in smk.params.dial_figures]
-        sections.append(Section(dial["title"], [], pictures))
+    drawn = iter(smk.input.dial_figures)
+    for dial in smk.params.dials:
+        sections.append(
+            Section(dial["title"], [], [picture(path, captions) for path in islice(drawn, len(dial["figures"]))])
+        )
+    drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):
-        pictures = [picture(smk.input[f"{name}_figure"][index], captions) for name in smk.params.device_figures]
+        pictures = [picture(path, captions) for path in islice(drawn, len(place["figures"]))]
         latency, summary = pd.read_parquet(smk.input.latency[index]), pd.read_parquet(smk.input.summary[index])
         schedule = read_schedule(smk.input.schedule[index])
         sections.append(device_section(place["title"], place["network"], latency, schedule, summary, pictures))

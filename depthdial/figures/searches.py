@@ -1,0 +1,78 @@
+"""Search strategies against the true front, and the rules of scaling with and without recalibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from depthdial.figures.style import canvas
+
+LEAST_GAP = 1e-4
+
+
+def draw_searches(
+    progress: pd.DataFrame, fronts: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float
+) -> Figure:
+    """Left: what is missing of the true hypervolume over the evaluations spent. Right: the fronts at the end.
+
+    A strategy with several search seeds is drawn as their median, with a band from worst to best.
+    """
+    with canvas(width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
+        strategies = list(dict.fromkeys(progress["strategy"]))
+        palette = mpl.colormaps["tab10"]
+        for index, strategy in enumerate(strategies):
+            look = {
+                "color": palette(index % 10),
+                "marker": "osv^D<>pPX"[index % 10],
+                "markersize": 3,
+                "label": strategy,
+            }
+            _progress(axes[0], progress[progress["strategy"] == strategy], look)
+            front = fronts[(fronts["strategy"] == strategy) & (fronts["search_seed"] == 0)].sort_values("macs")
+            axes[1].plot(front["macs"] / 1e6, front["val_accuracy"], linewidth=0.8, linestyle="--", **look)
+        truth = fronts[fronts["strategy"] == "truth"].sort_values("macs")
+        axes[1].step(
+            truth["macs"] / 1e6, truth["val_accuracy"], where="post", color="black", linewidth=1.4, label="truth"
+        )
+        axes[0].set(
+            xscale="log", yscale="log", xlabel="block evaluations / all masks", ylabel="missing hypervolume / true"
+        )
+        for share in (0.05, 0.01, 0.001):
+            axes[0].axhline(share, color=colours["neutral"], linewidth=0.6, linestyle=":")
+        axes[0].set_title(title)
+        axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
+        axes[1].legend(fontsize=6, loc="lower right")
+        return figure
+
+
+def _progress(axis: Axes, part: pd.DataFrame, look: Mapping[str, Any]) -> None:
+    runs = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
+    across = runs.groupby("generation").agg(
+        share=("share_of_exhaustive", "median"), gap=("gap", "median"), low=("gap", "min"), high=("gap", "max")
+    )
+    axis.plot(across["share"], across["gap"], linewidth=1, **look)
+    if part["search_seed"].nunique() > 1:
+        axis.fill_between(across["share"], across["low"], across["high"], color=look["color"], alpha=0.15, linewidth=0)
+
+
+def draw_ablation(table: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
+    """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without."""
+    with canvas(width_mm, 0.72) as (figure, axis):
+        names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
+        for scaling, (colour, marker) in names.items():
+            for recalibrated in (True, False):
+                part = table[(table["scaling"] == scaling) & (table["recalibrated"] == recalibrated)]
+                mean = part.groupby("kept")["val_accuracy"].mean()
+                label = f"{scaling}, {'recalibrated' if recalibrated else 'as trained'}"
+                line = (
+                    {"linestyle": "-", "mfc": colours[colour]} if recalibrated else {"linestyle": ":", "mfc": "white"}
+                )
+                axis.plot(mean.index, mean, marker=marker, color=colours[colour], label=label, **line)
+        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=title, ylim=(0, 1.02))
+        axis.legend(fontsize=6, loc="upper left")
+        return figure
