@@ -75,7 +75,9 @@ class Experiment(Section):
                 )
         if self.select.cost not in ("macs", *self.benchmark.devices):
             there = ", ".join(("macs", *self.benchmark.devices))
-            problems.append(f"select.cost: {self.select.cost!r} is neither macs nor a device of the benchmark ({there})")
+            problems.append(
+                f"select.cost: {self.select.cost!r} is neither macs nor a device of the benchmark ({there})"
+            )
         if not any(network.role == "dial" for network in self.networks):
             problems.append("networks: none has role dial, so there is nothing to turn; give one role: dial")
         if problems:

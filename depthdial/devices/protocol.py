@@ -22,11 +22,11 @@ from depthdial.deploy.manifest import NAME, BundledConfiguration, device_argumen
 from depthdial.devices.meters import Meter, judge, open_meter
 from depthdial.devices.provision import Bundle
 from depthdial.devices.records import Window
-from depthdial.devices.runtime import BENCHMARK, RUN
 from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint
 from depthdial.devices.session import Finished, Session
 from depthdial.errors import DeviceError, MeasurementError
 from depthdial.files import sha256_file
+from depthdial.iree_tools import BENCHMARK, RUN
 
 logger = logging.getLogger(__name__)
 CALIBRATION_S = 0.05

@@ -9,8 +9,8 @@ import numpy as np
 
 from depthdial import __version__
 from depthdial.devices.records import Environment
-from depthdial.devices.runtime import BENCHMARK, runtime_version
 from depthdial.devices.session import Finished, Session
+from depthdial.iree_tools import BENCHMARK, runtime_version
 
 
 @dataclass(frozen=True)

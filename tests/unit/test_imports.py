@@ -12,7 +12,7 @@ LIBRARY = sorted((ROOT / "depthdial").rglob("*.py"))
 LAYERS = [
     {"errors", "masks", "locks", "statistics"},
     {"files", "arch", "provenance", "logs"},
-    {"images", "configurations", "config", "network"},
+    {"images", "configurations", "config", "network", "iree_tools"},
     {"data", "train", "evaluate", "select", "deploy", "traces"},
     {"search", "devices"},
     {"schedule"},
@@ -22,7 +22,18 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 """Packages of depthdial, lowest first: a module imports from its own layer and those below alone."""
-WITHOUT_TORCH = ["config", "deploy.compile", "deploy.bundle", "devices", "select", "schedule", "replay", "traces", "figures", "report"]
+WITHOUT_TORCH = [
+    "config",
+    "deploy.compile",
+    "deploy.bundle",
+    "devices",
+    "select",
+    "schedule",
+    "replay",
+    "traces",
+    "figures",
+    "report",
+]
 
 
 def imported(path: Path) -> set[str]:

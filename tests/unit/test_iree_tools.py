@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from depthdial.devices import runtime
-from depthdial.devices.runtime import TOOLS, elf_machine, runtime_tools
 from depthdial.errors import DeviceError
+from depthdial.iree_tools import TOOLS, elf_machine, runtime_tools
 
 HERE = platform.machine()
 
