@@ -29,6 +29,8 @@ from tests.system import slurm_cluster
 from tests.system.snakemake_run import ROOT, Run, checkout, differing_results, snakemake
 
 TABLE = ROOT / "docs/benchmarks/workflow.md"
+EXPERIMENTS = ("config", "cifar10", "paper")
+"""Files of config/ whose jobs are counted, the default first."""
 PAPER = ("--configfile", "config/paper.yaml")
 CORES = 2
 
@@ -120,7 +122,7 @@ def jobs_of(place: Path, *arguments: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in rows}
 
 
-def bench(folder: Path) -> dict[str, float | int | str | None]:
+def bench(folder: Path, counts: dict[str, dict[str, int]]) -> dict[str, float | int | str | None]:
     """All measurements, in new checkouts under ``folder``."""
     local = checkout(folder / "local")
     here = measure(local, "--cores", str(CORES))
@@ -130,11 +132,11 @@ def bench(folder: Path) -> dict[str, float | int | str | None]:
         "overhead_ratio_local": round(here.overhead_ratio, 3),
         "run_local_s": round(here.seconds, 1),
         "scripts_local_s": round(here.scripts_s, 1),
-        "jobs": jobs_of(local, "--forceall")["total"],
+        "jobs": counts["config"]["total"],
         "noop_s": round(nothing.seconds, 2),
         "paper_dry_run_s": round(paper.seconds, 2),
         "paper_dry_run_mb": round(paper.peak_mb),
-        "paper_jobs": jobs_of(local, *PAPER)["total"],
+        "paper_jobs": counts["paper"]["total"],
     }
     missing = [name for name in slurm_cluster.PROGRAMS if not shutil.which(name)]
     if missing or os.geteuid() != 0:
@@ -172,7 +174,20 @@ MEANING = {
 }
 
 
-def table(found: dict[str, float | int | str | None]) -> str:
+def job_table(counts: dict[str, dict[str, int]]) -> list[str]:
+    """Jobs by rule, a column per experiment; rules in the order in which Snakemake lists them."""
+    rules = dict.fromkeys(rule for jobs in counts.values() for rule in jobs if rule != "total")
+    return [
+        f"| rule | {' | '.join(f'`config/{name}.yaml`' for name in counts)} |",
+        "|---|" + "--:|" * len(counts),
+        *(
+            f"| {rule} | {' | '.join(str(jobs.get(rule, '')) for jobs in counts.values())} |"
+            for rule in [*rules, "total"]
+        ),
+    ]
+
+
+def table(found: dict[str, float | int | str | None], counts: dict[str, dict[str, int]]) -> str:
     """The page of the documentation."""
     made = versions("snakemake", "snakemake-executor-plugin-slurm")
     rows = [f"| `{key}` | {found.get(key, '')} | {meaning} |" for key, meaning in MEANING.items() if key in found]
@@ -190,6 +205,10 @@ def table(found: dict[str, float | int | str | None]) -> str:
             "|---|---|---|",
             *rows,
             "",
+            "## Jobs by rule",
+            "",
+            *job_table(counts),
+            "",
         ]
     )
 
@@ -197,9 +216,15 @@ def table(found: dict[str, float | int | str | None]) -> str:
 def main() -> None:
     """Measure, write the table, end with one line of JSON."""
     with tempfile.TemporaryDirectory(prefix="depthdial-bench-") as folder:
-        found = bench(Path(folder))
+        fresh = checkout(Path(folder) / "fresh")
+        counts = {
+            name: jobs_of(fresh, "--configfile", f"config/{name}.yaml")
+            for name in EXPERIMENTS
+            if (fresh / f"config/{name}.yaml").exists()
+        }
+        found = bench(Path(folder), counts)
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    TABLE.write_text(table(found))
+    TABLE.write_text(table(found, counts))
     sys.stdout.write(f"{TABLE.read_text()}\n{json.dumps(found)}\n")
 
 

@@ -25,6 +25,14 @@ def test_small_steps_share_a_job(planned: str) -> None:
     assert groups.count("choose") == 6
 
 
+@pytest.mark.slow
+def test_the_scale_of_the_paper_is_under_two_thousand_jobs() -> None:
+    done = snakemake(ROOT, "--dry-run", "--quiet", "rules", "--configfile", "config/paper.yaml")
+    assert done.code == 0, done.text
+    total = int(re.search(r"^total +(\d+)$", done.text, re.M).group(1))  # type: ignore[union-attr]
+    assert 1000 < total < 2000
+
+
 def test_every_group_is_of_rules_that_exist() -> None:
     profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
     rules = {
