@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from depthdial.errors import DeviceError
-from depthdial.iree_tools import TOOLS, elf_machine, runtime_tools
+from depthdial.iree_tools import TOOLS, elf_machine, runtime_tools, runtime_version
 
 HERE = platform.machine()
 
@@ -36,7 +36,7 @@ def test_a_wheel_that_cannot_be_fetched_is_told(tmp_path: Path, monkeypatch: pyt
 
 def test_tools_of_another_architecture_in_the_cache_are_refused(tmp_path: Path) -> None:
     other = "aarch64" if HERE == "x86_64" else "x86_64"
-    folder = tmp_path / f"iree-base-runtime-{runtime.runtime_version()}-{other}"
+    folder = tmp_path / f"iree-base-runtime-{runtime_version()}-{other}"
     folder.mkdir()
     for name in TOOLS:
         (folder / name).write_bytes(b"#!/bin/sh\n")
