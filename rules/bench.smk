@@ -1,55 +1,5 @@
 # Measurements on devices. They run where the workflow runs, never on a node of a cluster: the device may be known
 # to this machine alone.
-import hashlib
-
-from depthdial.config.devices import LOCAL
-from depthdial.devices.connection import agent_source
-
-DEVICE_RESOURCES = {name: f"device_{name.replace('-', '_')}" for name in DEVICES}
-
-# One benchmark at a time per device, without a flag on the command line.
-for resource in DEVICE_RESOURCES.values():
-    workflow.global_resources.setdefault(resource, 1)
-
-
-def bundles_for(role):
-    """The bundles of all networks of a role (of the dial itself: one) for the target of a device."""
-
-    def bundles(w):
-        names = [w.network] if role == "dial" else C.names(role)
-        folder = "results/{experiment}/{dataset}/{network}/seed{seed}/bundle/{target}"
-        return [
-            folder.format(
-                experiment=w.experiment,
-                dataset=w.dataset,
-                network=name,
-                seed=C.deploy.seed,
-                target=DEVICES[w.device].target,
-            )
-            for name in names
-        ]
-
-    return bundles
-
-
-def device_threads(w):
-    """A benchmark of this machine has it to itself."""
-    return ALL_CORES if DEVICES[w.device].host == LOCAL else 1
-
-
-def one_at_a_time():
-    """Each device's resource, which only jobs on that device use."""
-    return {resource: (lambda w, name=name: int(w.device == name)) for name, resource in DEVICE_RESOURCES.items()}
-
-
-def device_settings(w):
-    """What is said of a device but for its label: that changes no number."""
-    return DEVICES[w.device].model_dump(mode="json", exclude={"title"})
-
-
-PROTOCOL = C.benchmark.model_dump(mode="json", exclude={"devices", "devices_file", "cost_model"})
-AGENT = hashlib.sha256(agent_source()).hexdigest()[:16]
-COST_FOLDER = "results/{experiment}/{dataset}/{network}/cost"
 
 
 localrules:

@@ -1,4 +1,5 @@
 # The only file of rules with functions: what several stages share.
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,10 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from depthdial.config.devices import LOCAL
 from depthdial.config.study import load_study
+from depthdial.configurations import slot_names
+from depthdial.devices.connection import agent_source
 from depthdial.errors import DepthDialError
 from depthdial.files import sha256_file
 from depthdial.locks import release_stale_locks
@@ -78,3 +82,167 @@ def rising(amount):
 def plain(section):
     """A part of the configuration as plain values: a rule runs again when one of them changes."""
     return section.model_dump(mode="json")
+
+
+# Used by masks.smk.
+def mask_tables(wildcards):
+    """The shards of all masks; of a network too deep for that, the shards of all generations of its search."""
+    network = C.network(wildcards.network)
+    folder = "results/{experiment}/{dataset}/{network}/seed{seed}".format(**wildcards)
+    shards = range(C.evaluate.shards if network.searched else 1)
+    if not network.searched or network.n_blocks <= C.search.exhaustive_blocks:
+        return [f"{folder}/masks/shard{shard}.parquet" for shard in shards]
+    generations = range(C.search.generations)
+    return [f"{folder}/search/generation{g}/shard{s}.parquet" for g in generations for s in shards]
+
+
+# Used by select.smk.
+def cost_model(w):
+    """The cost model of the device whose latency is traded against accuracy, if it is one."""
+    if C.select.cost == "macs" or C.network(w.network).role != "dial":
+        return []
+    return "results/{experiment}/{dataset}/{network}/cost/{device}/model.json".format(**w, device=C.select.cost)
+
+
+# Used by deploy.smk.
+SEED_FOLDER = "results/{experiment}/{dataset}/{network}/seed{seed}"
+
+
+def slots(network):
+    """Names of the configurations of a network: a dial has several, a static network is one."""
+    return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
+
+
+def tuning(wildcards):
+    """What says in which way to compile: nothing, for the first of the target's variants, unless tuning is wanted."""
+    return f"{SEED_FOLDER}/tuned/{{target}}.json".format(**wildcards) if C.deploy.tune else []
+
+
+# Used by bench.smk.
+DEVICE_RESOURCES = {name: f"device_{name.replace('-', '_')}" for name in DEVICES}
+
+
+# One benchmark at a time per device, without a flag on the command line.
+for resource in DEVICE_RESOURCES.values():
+    workflow.global_resources.setdefault(resource, 1)
+
+
+def bundles_for(role):
+    """The bundles of all networks of a role (of the dial itself: one) for the target of a device."""
+
+    def bundles(w):
+        names = [w.network] if role == "dial" else C.names(role)
+        folder = "results/{experiment}/{dataset}/{network}/seed{seed}/bundle/{target}"
+        return [
+            folder.format(
+                experiment=w.experiment,
+                dataset=w.dataset,
+                network=name,
+                seed=C.deploy.seed,
+                target=DEVICES[w.device].target,
+            )
+            for name in names
+        ]
+
+    return bundles
+
+
+def device_threads(w):
+    """A benchmark of this machine has it to itself."""
+    return ALL_CORES if DEVICES[w.device].host == LOCAL else 1
+
+
+def one_at_a_time():
+    """Each device's resource, which only jobs on that device use."""
+    return {resource: (lambda w, name=name: int(w.device == name)) for name, resource in DEVICE_RESOURCES.items()}
+
+
+def device_settings(w):
+    """What is said of a device but for its label: that changes no number."""
+    return DEVICES[w.device].model_dump(mode="json", exclude={"title"})
+
+
+PROTOCOL = C.benchmark.model_dump(mode="json", exclude={"devices", "devices_file", "cost_model"})
+AGENT = hashlib.sha256(agent_source()).hexdigest()[:16]
+COST_FOLDER = "results/{experiment}/{dataset}/{network}/cost"
+
+
+# Used by figures.smk.
+FIGURE_FILES = ["svg", "png", "csv"]
+DEVICE_FIGURES = ["latency", "schedule", "curve", "trace", "policies"]
+ALONE = "results/{experiment}/figures/{dataset}/{network}"
+ON_DEVICE = f"{ALONE}/{{device}}"
+
+
+def figure_outputs(stem):
+    """The three files of a figure, by name; the vector one is part of `snakemake --report`."""
+    name = Path(stem).name
+    files = {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
+    labels = {"figure": name, "dataset": "{dataset}", "network": "{network}"}
+    if "{device}" in stem:
+        labels["device"] = "{device}"
+    files["svg"] = report(files["svg"], caption=f"../report/{name}.rst", category="Figures", labels=labels)
+    return files
+
+
+def dial_figures(network):
+    """The figures of a dial by itself; the truth of the searches is known where all masks are evaluated."""
+    searched = ["searches"] if C.network(network).n_blocks <= C.search.exhaustive_blocks else []
+    return ["skipping", "cloud", "ablation", *searched]
+
+
+def look(*colours):
+    """The settings of a picture: its size and the colours that it uses, no others."""
+    return {
+        "colours": {name: getattr(C.figures, name) for name in colours},
+        "width_mm": C.figures.width_mm,
+        "dots_per_inch": C.figures.dots_per_inch,
+    }
+
+
+def controls(network):
+    """The constant-depth networks of the same shape as a dial."""
+    dial = C.network(network)
+    return [
+        other.name
+        for other in C.networks
+        if other.role == "control" and (other.depth, other.width) == (dial.depth, dial.width)
+    ]
+
+
+DIALS = [
+    {
+        "dataset": dataset,
+        "network": network,
+        "title": f"{network} on {C.dataset(dataset).label}",
+        "figures": dial_figures(network),
+    }
+    for dataset in DATASETS
+    for network in C.names("dial")
+]
+
+
+PLACES = [
+    dial | {"device": device, "title": f"{dial['title']}, on {DEVICES[device].label}", "figures": DEVICE_FIGURES}
+    for dial in DIALS
+    for device in DEVICES
+]
+
+
+def figure_files(places, *suffixes):
+    """The files of all figures of some dials, or of some dials on devices, in their order."""
+    return [
+        "/".join(
+            ["results", C.experiment, "figures", *(p[k] for k in ("dataset", "network", "device") if k in p), name]
+        )
+        + f".{suffix}"
+        for p in places
+        for name in p["figures"]
+        for suffix in suffixes
+    ]
+
+
+# Used by report.smk.
+def in_places(pattern):
+    """``pattern`` for every dial on every device, in their order."""
+    return [f"results/{C.experiment}/{pattern.format(**place)}" for place in PLACES]

@@ -1,17 +1,4 @@
 # From chosen configurations to bundles: torch ends at `export`, IREE's compiler works alone from there.
-from depthdial.configurations import slot_names
-
-SEED_FOLDER = "results/{experiment}/{dataset}/{network}/seed{seed}"
-
-
-def slots(network):
-    """Names of the configurations of a network: a dial has several, a static network is one."""
-    return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
-
-
-def tuning(wildcards):
-    """What says in which way to compile: nothing, for the first of the target's variants, unless tuning is wanted."""
-    return f"{SEED_FOLDER}/tuned/{{target}}.json".format(**wildcards) if C.deploy.tune else []
 
 
 rule export:

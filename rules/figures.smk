@@ -1,44 +1,4 @@
 # One rule per figure; each knows only the settings that its picture shows.
-FIGURE_FILES = ["svg", "png", "csv"]
-DEVICE_FIGURES = ["latency", "schedule", "curve", "trace", "policies"]
-ALONE = "results/{experiment}/figures/{dataset}/{network}"
-ON_DEVICE = f"{ALONE}/{{device}}"
-
-
-def figure_outputs(stem):
-    """The three files of a figure, by name; the vector one is part of `snakemake --report`."""
-    name = Path(stem).name
-    files = {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
-    labels = {"figure": name, "dataset": "{dataset}", "network": "{network}"}
-    if "{device}" in stem:
-        labels["device"] = "{device}"
-    files["svg"] = report(files["svg"], caption=f"../report/{name}.rst", category="Figures", labels=labels)
-    return files
-
-
-def dial_figures(network):
-    """The figures of a dial by itself; the truth of the searches is known where all masks are evaluated."""
-    searched = ["searches"] if C.network(network).n_blocks <= C.search.exhaustive_blocks else []
-    return ["skipping", "cloud", "ablation", *searched]
-
-
-def look(*colours):
-    """The settings of a picture: its size and the colours that it uses, no others."""
-    return {
-        "colours": {name: getattr(C.figures, name) for name in colours},
-        "width_mm": C.figures.width_mm,
-        "dots_per_inch": C.figures.dots_per_inch,
-    }
-
-
-def controls(network):
-    """The constant-depth networks of the same shape as a dial."""
-    dial = C.network(network)
-    return [
-        other.name
-        for other in C.networks
-        if other.role == "control" and (other.depth, other.width) == (dial.depth, dial.width)
-    ]
 
 
 rule draw_skipping:
@@ -247,36 +207,6 @@ rule draw_policies:
         code=code_digest("depthdial.figures.replay"),
     script:
         "../workflow_scripts/draw_policies.py"
-
-
-DIALS = [
-    {
-        "dataset": dataset,
-        "network": network,
-        "title": f"{network} on {C.dataset(dataset).label}",
-        "figures": dial_figures(network),
-    }
-    for dataset in DATASETS
-    for network in C.names("dial")
-]
-PLACES = [
-    dial | {"device": device, "title": f"{dial['title']}, on {DEVICES[device].label}", "figures": DEVICE_FIGURES}
-    for dial in DIALS
-    for device in DEVICES
-]
-
-
-def figure_files(places, *suffixes):
-    """The files of all figures of some dials, or of some dials on devices, in their order."""
-    return [
-        "/".join(
-            ["results", C.experiment, "figures", *(p[k] for k in ("dataset", "network", "device") if k in p), name]
-        )
-        + f".{suffix}"
-        for p in places
-        for name in p["figures"]
-        for suffix in suffixes
-    ]
 
 
 localrules:

@@ -24,17 +24,6 @@ rule evaluate_masks:
         "../workflow_scripts/evaluate_masks.py"
 
 
-def mask_tables(wildcards):
-    """The shards of all masks; of a network too deep for that, the shards of all generations of its search."""
-    network = C.network(wildcards.network)
-    folder = "results/{experiment}/{dataset}/{network}/seed{seed}".format(**wildcards)
-    shards = range(C.evaluate.shards if network.searched else 1)
-    if not network.searched or network.n_blocks <= C.search.exhaustive_blocks:
-        return [f"{folder}/masks/shard{shard}.parquet" for shard in shards]
-    generations = range(C.search.generations)
-    return [f"{folder}/search/generation{g}/shard{s}.parquet" for g in generations for s in shards]
-
-
 rule collect_masks:
     """Put a network's shards together."""
     input:

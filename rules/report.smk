@@ -1,7 +1,4 @@
 # One page that someone opens first and understands without the README.
-def in_places(pattern):
-    """``pattern`` for every dial on every device, in their order."""
-    return [f"results/{C.experiment}/" + pattern.format(**place) for place in PLACES]
 
 
 rule report:

@@ -1,8 +1,3 @@
-def cost_model(w):
-    """The cost model of the device whose latency is traded against accuracy, if it is one."""
-    if C.select.cost == "macs" or C.network(w.network).role != "dial":
-        return []
-    return "results/{experiment}/{dataset}/{network}/cost/{device}/model.json".format(**w, device=C.select.cost)
 
 
 rule select_front:
