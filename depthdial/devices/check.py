@@ -75,7 +75,7 @@ def _runtime(session: Session, target: Target) -> Finding:
         return Finding(
             "warning",
             "runtime",
-            "its C library is not glibc, which the wheel's tools need; build IREE there and name it as `runtime`",
+            "its C library is not told; the wheel's tools need glibc 2.27. On musl build IREE there: `runtime`",
         )
     if found < OLDEST_GLIBC:
         return Finding("bad", "runtime", f"glibc {version}; the wheel's tools need 2.27. Build IREE there: `runtime`")
@@ -179,7 +179,10 @@ def _clock(session: Session, target: Target) -> Finding:
 
 
 def _lock(session: Session, target: Target) -> Finding:
-    if session.run(["flock", "-n", "lock", "true"]).status == 0:
+    status = session.run(["flock", "-n", "lock", "true"]).status
+    if status == 127:
+        return Finding("bad", "lock", "there is no flock; install util-linux")
+    if status == 0:
         return Finding("good", "lock", "free")
     holder = session.read([f"{session.root}/lock"]).get(f"{session.root}/lock", "somebody")
     return Finding("warning", "lock", f"held by {holder}; a benchmark would wait")

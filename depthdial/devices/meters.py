@@ -268,7 +268,6 @@ def judge(
     done: Finished,
     latencies_ms: Sequence[float],
     timed_s: float,
-    idle_w: float | None,
     least_samples: int,
 ) -> Energy:
     """Energy of one inference in a window whose last ``timed_s`` seconds were timed; or why there is none.
@@ -280,30 +279,36 @@ def judge(
     if isinstance(meter, ModelledMeter):
         energy_mj = meter.nominal_w * float(np.median(latencies_ms))
         return Energy(source="modelled", valid=True, energy_mj=energy_mj, mean_w=meter.nominal_w)
-    mean_ms = float(np.mean(latencies_ms))
     part = power.part(done.ended_s - timed_s, done.ended_s)
     reasons = _doubts(part, done.ended_s, timed_s, meter.interval_ms / 1000, meter.highest_w, least_samples)
     if source == "rapl" and len(part.watts) and (part.watts == 0).mean() > STILL_SHARE:
         reasons.append("the energy counter stood still")
     mean_w = part.mean_w
-    measured_mj: float | None = None
-    if mean_w is not None and not reasons:
-        if meter.subtract_idle and idle_w is None:
-            reasons.append("idle power was to be subtracted but could not be measured")
-        else:
-            measured_mj = mean_ms * (mean_w - (idle_w or 0.0) if meter.subtract_idle else mean_w)
     return Energy(
         source=source,
         valid=not reasons,
         reasons=tuple(reasons),
-        energy_mj=measured_mj,
+        energy_mj=mean_w * float(np.mean(latencies_ms)) if mean_w is not None and not reasons else None,
         mean_w=mean_w,
-        idle_w=idle_w,
-        idle_subtracted=meter.subtract_idle,
         sampling_hz=len(part.times_s) / timed_s if timed_s > 0 else None,
         times_s=tuple(np.round(power.times_s, 4).tolist()),
         watts=tuple(value if np.isfinite(value) else None for value in power.watts.tolist()),
     )
+
+
+def settle_idle(
+    energy: Energy, latencies_ms: Sequence[float], before_w: float | None, after_w: float | None, subtract: bool
+) -> Energy:
+    """A window's measured energy with what is known of idle power, which is subtracted if that is asked for."""
+    changes = {"idle_before_w": before_w, "idle_after_w": after_w}
+    if not subtract or energy.energy_mj is None or energy.mean_w is None:
+        return energy.model_copy(update=changes)
+    if before_w is None or after_w is None:
+        reasons = (*energy.reasons, "idle power was to be subtracted but could not be measured")
+        return energy.model_copy(update={**changes, "valid": False, "reasons": reasons, "energy_mj": None})
+    above_w = energy.mean_w - (before_w + after_w) / 2
+    above = {"energy_mj": above_w * float(np.mean(latencies_ms)), "idle_subtracted": True}
+    return energy.model_copy(update={**changes, **above})
 
 
 def _doubts(

@@ -19,7 +19,7 @@ import numpy as np
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
-from depthdial.devices.meters import Meter, judge, open_meter
+from depthdial.devices.meters import Meter, judge, open_meter, settle_idle
 from depthdial.devices.provision import Bundle
 from depthdial.devices.records import Window
 from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint
@@ -76,9 +76,8 @@ class Bench:
         self.fingerprint = fingerprint(session, tools)
         self.inferences: dict[str, int] = {}
         self.resident_bytes: dict[str, int | None] = {}
-        self.idle_w: float | None = None
 
-    def program(self, tool: str, job: Job) -> list[str]:
+    def program(self, tool: str) -> list[str]:
         """A tool of IREE on the measured cores."""
         device = self.session.device
         cores = ",".join(map(str, device.cores))
@@ -90,7 +89,7 @@ class Bench:
         for job in self.jobs:
             manifest = job.bundle.manifest
             for index in range(len(manifest.gate.inputs)):
-                command = [*self.program(RUN, job), *gate_arguments(manifest, job.configuration.name, index)]
+                command = [*self.program(RUN), *gate_arguments(manifest, job.configuration.name, index)]
                 done = self.session.run(command, folder=job.folder, limit_s=300)
                 if done.status:
                     said = (done.errors or done.output).strip()[-600:]
@@ -113,19 +112,17 @@ class Bench:
             count = math.ceil(MARGIN * self.settings.window_ms / latency_ms)
             self.inferences[job.label] = max(count, self.settings.least_inferences)
 
-    def idle(self) -> None:
-        """Measure the power of the idle device; called before and after, the mean of what was seen is kept."""
+    def idle(self) -> float | None:
+        """Power of the idle device in watts, if there is a meter that tells it."""
         meter = self.session.device.meter
         if isinstance(meter, ModelledMeter) or not meter.idle_s:
-            return
+            return None
         done = self._run(["sleep", f"{meter.idle_s:g}"], folder=".", limit_s=meter.idle_s + 30)
-        power = self.meter.power(done, self._meter_values(done)).part(done.began_s, done.ended_s)
-        seen = power.mean_w
-        if seen is None:
-            logger.warning("device %s: idle power could not be read", self.session.device.name)
-            return
-        logger.info("device %s: idle power %.3f W", self.session.device.name, seen)
-        self.idle_w = seen if self.idle_w is None else (self.idle_w + seen) / 2
+        mean_w = self.meter.power(done, self._meter_values(done)).part(done.began_s, done.ended_s).mean_w
+        logger.info(
+            "device %s: idle power %s W", self.session.device.name, "unknown" if mean_w is None else f"{mean_w:.3g}"
+        )
+        return mean_w
 
     def round(self, number: int, order: Sequence[Job]) -> list[Window]:
         """One round: the reference, every other configuration in the given order, the reference again."""
@@ -138,7 +135,7 @@ class Bench:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         done, report, extra = self._long_enough(job)
         repetitions = _repetitions(report)
-        latencies = [repetition["real_time"] for repetition in repetitions]
+        latencies = [round(repetition["real_time"], 6) for repetition in repetitions]
         timed_s = sum(latencies) / 1000
         energy = judge(
             self.session.device,
@@ -147,7 +144,6 @@ class Bench:
             done,
             latencies,
             timed_s,
-            self.idle_w,
             self.settings.energy_samples,
         )
         manifest, configuration = job.bundle.manifest, job.configuration
@@ -170,7 +166,7 @@ class Bench:
             energy=energy,
             environment=environment(self.sensors, done, timed_s, report["context"].get("load_avg")),
             valid=True,
-            command=(*self.program(BENCHMARK, job), *module_arguments(manifest, configuration.name), *extra),
+            command=(*self.program(BENCHMARK), *module_arguments(manifest, configuration.name), *extra),
             bundle_sha256=sha256_file(job.bundle.folder / NAME),
             module_sha256=manifest.files[configuration.module],
             fingerprint=self.fingerprint,
@@ -195,7 +191,7 @@ class Bench:
         self, job: Job, extra: Sequence[str], limit_s: float, tick_ms: int | None = None
     ) -> tuple[Finished, dict[str, Any]]:
         arguments = module_arguments(job.bundle.manifest, job.configuration.name)
-        command = [*self.program(BENCHMARK, job), *arguments, "--benchmark_format=json", *extra]
+        command = [*self.program(BENCHMARK), *arguments, "--benchmark_format=json", *extra]
         done = self._run(command, job.folder, limit_s, tick_ms)
         if done.status:
             why = f"took longer than {limit_s:.0f} s" if done.overdue else f"status {done.status}"
@@ -236,9 +232,9 @@ def measure(session: Session, tools: str, jobs: Sequence[Job], settings: Benchma
         bench.gate()
         session.watch([*sensors.files, *meter.files])
         bench.calibrate()
-        bench.idle()
+        before_w = bench.idle()
         windows, verdict = _rounds(bench, settings)
-        bench.idle()
+        after_w = bench.idle()
     finally:
         meter.close()
     if not verdict.enough:
@@ -250,10 +246,12 @@ def measure(session: Session, tools: str, jobs: Sequence[Job], settings: Benchma
         if settings.too_noisy == "stop":
             raise MeasurementError(text)
         logger.warning("%s. All its figures are marked as not valid", text)
+    subtract = not isinstance(session.device.meter, ModelledMeter) and session.device.meter.subtract_idle
     marked = []
     for window in windows:
         reasons = verdict.reasons[window.round] if verdict.enough else ("too noisy", *verdict.reasons[window.round])
-        marked.append(window.model_copy(update={"valid": not reasons, "reasons": reasons}))
+        energy = settle_idle(window.energy, window.latencies_ms, before_w, after_w, subtract)
+        marked.append(window.model_copy(update={"valid": not reasons, "reasons": reasons, "energy": energy}))
     return marked
 
 
@@ -265,6 +263,8 @@ def _rounds(bench: Bench, settings: Benchmark) -> tuple[list[Window], Verdict]:
         order = [others[index] for index in generator.permutation(len(others))]
         windows += bench.round(number, order)
         if number + 1 < settings.rounds:
+            level = float(np.median(windows[-1].latencies_ms))
+            logger.info("device %s: round %d, reference %.4g ms", bench.session.device.name, number, level)
             continue
         verdict = judge_rounds(windows, settings)
         if verdict.enough:

@@ -27,9 +27,11 @@ class Energy(_Record):
     reasons: tuple[str, ...] = ()
     """Why it is not valid."""
     energy_mj: float | None = None
-    """Millijoules per inference, above idle power if `idle_subtracted`."""
+    """Millijoules per inference, above the mean idle power if `idle_subtracted`."""
     mean_w: float | None = None
-    idle_w: float | None = None
+    idle_before_w: float | None = None
+    idle_after_w: float | None = None
+    """Power of the idle device before the first and after the last window."""
     idle_subtracted: bool = False
     sampling_hz: float | None = None
     times_s: tuple[float, ...] = ()

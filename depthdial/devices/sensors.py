@@ -11,6 +11,7 @@ from depthdial import __version__
 from depthdial.devices.records import Environment
 from depthdial.devices.session import Finished, Session
 from depthdial.iree_tools import BENCHMARK, runtime_version
+from depthdial.provenance import git_commit
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def fingerprint(session: Session, tools: str) -> dict[str, str]:
     digest = session.text("sha256sum", "--", f"{tools}/{BENCHMARK}") or "unknown"
     found["tool_sha256"] = digest.split(" ")[0]
     found["iree"] = runtime_version() if session.device.runtime == "wheel" else "the device's own"
-    found["depthdial"] = __version__
+    found["depthdial"] = f"{__version__} {git_commit()}"
     found["cores"] = ",".join(map(str, session.device.cores))
     found["threads"] = str(session.device.threads)
     return {name: value[:300] for name, value in found.items()}

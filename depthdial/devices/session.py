@@ -187,9 +187,9 @@ class Session:
 
     def disk_report(self) -> str:
         """Why a file could not be written, as far as the device's free space tells."""
-        text = self.text("df", "-Pk", ".") or ""
-        free = text.splitlines()[-1].split()[3] if len(text.splitlines()) > 1 else "?"
-        return f"files could not be written to {self.root} ({free} kB free there); make room, or change `directory`"
+        lines = (self.text("df", "-Pk", ".") or "").splitlines()
+        free = f"{lines[-1].split()[3]} kB free there" if len(lines) > 1 else "so full that nothing can be written"
+        return f"files could not be written to {self.root} ({free}); make room, or change `directory`"
 
 
 class _Sink:

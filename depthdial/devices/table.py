@@ -14,6 +14,7 @@ from depthdial.deploy.manifest import Manifest
 from depthdial.devices.records import Window
 from depthdial.errors import MeasurementError
 
+MOST_DRAWN = 400
 SCHEMA = pa.DataFrameSchema(
     {
         "network": pa.Column(str),
@@ -123,8 +124,11 @@ def median_interval(
     """95 % percentile bootstrap interval of the median of samples that come in groups.
 
     Groups are drawn with replacement and samples within each (two-stage cluster bootstrap; Davison and Hinkley 1997,
-    section 3.8): inferences of one window share its state, so they are no independent draws.
+    section 3.8): inferences of one window share its state, so they are no independent draws. Of a longer group
+    ``MOST_DRAWN`` evenly spaced quantiles are drawn from, which is quicker and makes the interval no narrower.
     """
+    places = np.linspace(0, 1, MOST_DRAWN)
+    groups = [np.quantile(group, places) if len(group) > MOST_DRAWN else group for group in groups]
     medians = np.empty(resamples)
     for index in range(resamples):
         drawn = [groups[group] for group in generator.integers(len(groups), size=len(groups))]

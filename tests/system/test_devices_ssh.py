@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -202,21 +204,31 @@ def test_a_connection_cut_and_a_server_killed_during_a_measurement(
     assert written(tmp_path / "out") == ["latency.parquet", "records.jsonl"]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_behind(bundles: list[Path], tmp_path: Path) -> None:
-    board = SshDevice(tmp_path / "board", "board", largest_file=1_000_000)
+@pytest.mark.parametrize("kind", ["full file system", "limit of the user"])
+def test_a_full_disk_is_told_and_leaves_nothing_behind(bundles: list[Path], tmp_path: Path, kind: str) -> None:
+    limit = 1_000_000 if kind == "limit of the user" else None
+    board = SshDevice(tmp_path / "board", "board", largest_file=limit)
+    board.work.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(board.work)]
+    if limit is None and subprocess.run(mount, capture_output=True, check=False).returncode:
+        board.close()
+        pytest.skip("file systems may not be mounted here")
     try:
-        with pytest.raises(
-            DeviceError, match=r"files could not be written to .*/work \(\d+ kB free there\); make room"
-        ):
+        with pytest.raises(DeviceError, match=r"files could not be written to .*/work \(.*\); make room"):
             bench(board.device(), bundles, tmp_path / "out")
         assert written(tmp_path / "out") == []
         board.kill()
         board.largest_file = None
         board.start()
+        if limit is None:
+            wait_for(
+                lambda: subprocess.run(["umount", str(board.work)], capture_output=True, check=False).returncode == 0
+            )
         bench(board.device(), bundles[1:], tmp_path / "out")
         assert not list(board.work.glob("incoming.*"))
     finally:
         board.close()
+        subprocess.run(["umount", str(board.work)], capture_output=True, check=False)
 
 
 def hold(device: Device, ready: object, seconds: float) -> None:
@@ -324,7 +336,7 @@ def test_a_command_meter_on_the_device_and_energy_from_it(
     assert table.loc[0, "energy_mj"] > 2.4 * table.loc[0, "latency_ms"]
     record = read_records(tmp_path / "out" / "records.jsonl")[0]
     assert record.energy.energy_mj == pytest.approx(2.5 * np.mean(record.latencies_ms))
-    assert record.energy.idle_w == pytest.approx(2.5)
+    assert record.energy.idle_before_w == record.energy.idle_after_w == pytest.approx(2.5)
 
 
 @pytest.fixture
@@ -358,6 +370,25 @@ def test_an_emulated_aarch64_device_goes_the_same_way(
         bench(arm.device(launcher=EMULATOR), bundles, tmp_path / "wrong")
     with pytest.raises(DeviceError, match=r"iree-benchmark-module does not run there \(status \d+"):
         bench(arm.device(target="arm"), [bundle], tmp_path / "bare")
+
+
+def test_a_device_with_busybox_alone_is_enough(bundles: list[Path], tmp_path: Path) -> None:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs busybox; tests/system/install.sh installs it")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
+        (programs / name).symlink_to(busybox)
+    if not (programs / "flock").exists():  # Debian builds BusyBox without it
+        (programs / "flock").symlink_to(shutil.which("flock") or "")
+    board = SshDevice(tmp_path / "board", "board", path=str(programs))
+    try:
+        found = check_device(board.device(), Target(triple="x86_64-unknown-linux-gnu", cpu="x86-64"))
+        assert [finding for finding in found if finding.level == "bad"] == []
+        assert len(bench(board.device(), bundles[1:], tmp_path / "out")) == 1
+    finally:
+        board.close()
 
 
 EMULATOR = ("qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthdial.config.devices import Device
-from depthdial.devices.meters import NOTHING, Hwmon, Power, Rapl, judge, open_meter
+from depthdial.devices.meters import NOTHING, Hwmon, Power, Rapl, judge, open_meter, settle_idle
 from depthdial.devices.sensors import environment, find_sensors, fingerprint
 from depthdial.devices.session import Finished, Sample, Session, parse_samples
 from depthdial.errors import DeviceError
@@ -46,7 +46,6 @@ def judged(done: Finished, power: Power, **changes: object):
     settings = {
         "latencies_ms": [1.0, 3.0],
         "timed_s": done.ended_s - done.began_s,
-        "idle_w": None,
         "least_samples": 20,
         **changes,
     }
@@ -116,19 +115,20 @@ def test_a_window_too_short_for_the_clock_is_doubted() -> None:
 
 def test_idle_power_is_subtracted_by_setting() -> None:
     done = counted([1_000_000 * i for i in range(41)])
-    power = Rapl(("f",), (1e12,)).power(done, values_of(done))
-    subtracting = device({"kind": "rapl", "subtract_idle": True})
-    assert judged(done, power, idle_w=5.0).energy_mj == pytest.approx(40.0)
-    energy = judged(done, power, idle_w=5.0, device=subtracting)
-    assert energy.energy_mj == pytest.approx(30.0)
-    assert energy.idle_subtracted
-    refused = judged(done, power, device=subtracting)
+    energy = judged(done, Rapl(("f",), (1e12,)).power(done, values_of(done)))
+    kept = settle_idle(energy, [1.0, 3.0], 4.0, 6.0, False)
+    assert (kept.energy_mj, kept.idle_before_w, kept.idle_after_w) == (pytest.approx(40.0), 4.0, 6.0)
+    subtracted = settle_idle(energy, [1.0, 3.0], 4.0, 6.0, True)
+    assert subtracted.energy_mj == pytest.approx(30.0)
+    assert subtracted.idle_subtracted
+    refused = settle_idle(energy, [1.0, 3.0], None, 6.0, True)
+    assert (refused.valid, refused.energy_mj) == (False, None)
     assert refused.reasons == ("idle power was to be subtracted but could not be measured",)
 
 
 def test_a_model_never_looks_like_a_measurement() -> None:
     modelled = device({"kind": "modelled", "nominal_w": 3.0})
-    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), [1.0, 2.0, 9.0], 1.0, None, 20)
+    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), [1.0, 2.0, 9.0], 1.0, 20)
     assert (energy.source, energy.energy_mj, energy.times_s) == ("modelled", 6.0, ())
 
 
@@ -275,7 +275,7 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
             power = meter.power(done, values_of(done))
         finally:
             meter.close()
-        energy = judge(session.device, "command", power, done, [1.0, 3.0], 1.2, None, 10)
+        energy = judge(session.device, "command", power, done, [1.0, 3.0], 1.2, 10)
     if reason:
         assert reason in "; ".join(energy.reasons)
     else:
@@ -285,6 +285,22 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
 def test_a_command_that_gives_nothing_is_told(tmp_path: Path) -> None:
     refused(tmp_path, {"kind": "command", "command": ["/no/such/meter"]}, "the meter '/no/such/meter' gave no sample")
     refused(tmp_path, {"kind": "nvml"}, "the meter 'nvidia-smi' gave no sample")
+
+
+def test_nvml_is_read_by_the_devices_own_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "nvidia-smi").write_text(
+        '#!/bin/sh\n[ "$*" = "--id=1 --query-gpu=power.draw --format=csv,noheader,nounits --loop-ms=50" ] || exit 1\n'
+        "while :; do echo 61.25; sleep 0.03; done\n"
+    )
+    (programs / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    with session_of(tmp_path, {"kind": "nvml", "gpu": 1}) as session:
+        meter = open_meter(session)
+        done = session.run(["sleep", "0.5"])
+        assert meter.power(done, values_of(done)).mean_w == pytest.approx(61.25)
+        meter.close()
 
 
 def test_clock_heat_and_throttling_are_seen(tmp_path: Path) -> None:

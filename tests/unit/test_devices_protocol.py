@@ -178,3 +178,11 @@ def test_intervals_of_windows_that_differ_are_wider_than_of_windows_that_agree()
         high - low for low, high in (median_interval(g, 300, np.random.default_rng(0)) for g in (agreeing, differing))
     ]
     assert widths[1] > 5 * widths[0]
+
+
+def test_long_windows_do_not_make_the_interval_narrower_than_their_quantiles_do() -> None:
+    generator = np.random.default_rng(0)
+    groups = [1 + generator.normal(0, 0.02) + generator.exponential(0.1, 5000) for _ in range(6)]
+    low, high = median_interval(groups, 200, np.random.default_rng(0))
+    medians = [np.median(group) for group in groups]
+    assert min(medians) - 0.02 < low < np.median(np.concatenate(groups)) < high < max(medians) + 0.02
