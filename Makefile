@@ -31,6 +31,10 @@ $(VENV)/complete: requirements.lock
 schema: env  ## regenerate config/schema.json and the reference in docs/configuration.md
 	@$(BIN)/depthdial config reference
 
+docs: schema  ## redraw the graph of the rules in docs/rulegraph.md
+	@{ printf '# The rules\n\nDrawn by `make docs` from the workflow itself.\n\n```mermaid\n'; \
+	  snakemake --rulegraph mermaid-js 2>/dev/null; printf '```\n'; } > docs/rulegraph.md
+
 bench-masks: env  ## time the mask evaluation and compare the searches (JSON on the last line)
 	@$(BIN)/python -m benchmarks.masks
 

@@ -11,6 +11,7 @@ from depthdial.config.cli import app as config
 from depthdial.deploy.cli import app as deploy
 from depthdial.devices.cli import app as devices
 from depthdial.errors import DepthDialError
+from depthdial.report.cli import results
 from depthdial.schedule.cli import app as schedule
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -18,6 +19,9 @@ app.add_typer(deploy)
 app.add_typer(schedule)
 app.add_typer(config, name="config")
 app.add_typer(devices, name="devices")
+
+
+app.command()(results)
 
 
 @app.command()
