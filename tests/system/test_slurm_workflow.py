@@ -31,7 +31,7 @@ def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     slurm.kill_node(cut_off.node)
     wait_until("the node is given up", lambda: slurm.node_state(cut_off.node) == "down")
     slurm.start_node(cut_off.node)
-    done = head.wait()
+    done = head.wait(600)
     (place / "run.txt").write_text(done.text)
     assert done.code == 0, done.text
     for job, state in ((cancelled, "CANCELLED"), (late, "TIMEOUT")):
@@ -94,10 +94,12 @@ def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
     keep = "--slurm-keep-successful-logs"
     head = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
     orphan = slurm.running("train_wildcards_cluster_digits_resnet14-sd")
+    before = len(slurm.jobs("train_wildcards_cluster_digits_resnet14-sd"))
     head.kill()
     assert list((place / ".snakemake/locks").iterdir())
     again = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
-    wait_until("the job is submitted again", lambda: len(slurm.jobs("train_wildcards_cluster_digits_resnet14-sd")) >= 2)
+    twice = "train_wildcards_cluster_digits_resnet14-sd"
+    wait_until("the job is submitted again", lambda: len(slurm.jobs(twice)) > before, timeout_s=120)
     # The controller restarts underway: questions fail for a while, jobs go on.
     slurm.stop_controller()
     slurm.start_controller()

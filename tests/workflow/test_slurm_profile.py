@@ -26,8 +26,8 @@ def test_small_steps_share_a_job(planned: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_scale_of_the_paper_is_under_two_thousand_jobs() -> None:
-    done = snakemake(ROOT, "--dry-run", "--quiet", "rules", "--configfile", "config/paper.yaml")
+def test_the_scale_of_the_paper_is_under_two_thousand_jobs(tmp_path: Path) -> None:
+    done = snakemake(checkout(tmp_path), "--dry-run", "--quiet", "rules", "--configfile", "config/paper.yaml")
     assert done.code == 0, done.text
     total = int(re.search(r"^total +(\d+)$", done.text, re.M).group(1))  # type: ignore[union-attr]
     assert 1000 < total < 2000
