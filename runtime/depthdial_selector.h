@@ -38,6 +38,9 @@ enum {
     DD_AXES
 };
 
+/* Axes whose levels are the least values of their cells; of the others they are the greatest. */
+#define DD_FLOORS (1u << DD_RESERVE | 1u << DD_BATTERY | 1u << DD_DEADLINE)
+
 typedef struct dd_table {
     const uint64_t *levels;      /* the levels of all axes, one axis after the other, each ascending */
     const uint8_t *cells;        /* the configuration of every cell, last axis fastest */
@@ -80,21 +83,24 @@ static inline uint64_t dd_slowdown(const dd_table *table, const dd_state *state)
     return slowdown > DD_SLOWEST ? DD_SLOWEST : slowdown;
 }
 
-/* The configuration of the cell in which the inputs lie, shrunk to keep/1024 (1024: as they are). */
+/* The configuration of the cell in which the inputs lie; and, in *shrunk, of that in which they would lie if they
+ * were worse by the band. Both in one pass without branches on the data, which no predictor could guess; a count
+ * of levels, since for the few dozens of an axis the steps of a search would wait for each other. */
 static inline uint8_t dd_look_up(const dd_table *table, const dd_state *state, const dd_input *input,
-                                 uint32_t keep) {
+                                 uint8_t *shrunk) {
     const uint64_t slowdown = dd_slowdown(table, state);
     const uint64_t *level = table->levels;
-    uint32_t cell = 0;
+    uint32_t cell = 0, worse = 0, out = 0;
+    *shrunk = 0;
     for (unsigned axis = 0; axis < DD_AXES; ++axis) {
         const uint32_t count = table->count[axis];
-        const uint64_t floor = axis == DD_RESERVE || axis == DD_BATTERY || axis == DD_DEADLINE;
-        uint64_t value = input->value[axis], unit = 1, scale = 1;
-        uint32_t low = 0, length = count;
+        const uint32_t floor = (DD_FLOORS >> axis) & 1u;
+        const uint64_t keep = floor ? 1024u - table->band : 1024u + table->band;
+        uint64_t value = input->value[axis], unit = 1, scale = 1, less;
+        uint32_t here = 0, there = 0;
         if (count == 0) continue;
         if (axis == DD_SLOWDOWN && table->gain != 0) value = slowdown;
         if (value > DD_LARGEST) return 0;
-        value = (value * (floor ? keep : 2048 - keep)) >> 10;
         if (axis == DD_RESERVE) {
             if (input->planned > DD_LARGEST) return 0;
             scale = input->planned;
@@ -104,36 +110,32 @@ static inline uint8_t dd_look_up(const dd_table *table, const dd_state *state, c
             unit = 1024;
         }
         /* Below a floor: levels at most the value; below a ceiling: levels less than the value. */
+        less = ((value * keep) >> 10) * unit + floor;
         value = value * unit + floor;
-        while (length > 1) { /* without branches on the data, which no predictor could guess */
-            const uint32_t half = length >> 1;
-            low += half & (0u - (uint32_t)(level[low + half - 1] * scale < value));
-            length -= half;
+        for (uint32_t i = 0; i < count; ++i) {
+            const uint64_t product = level[i] * scale;
+            here += product < value;
+            there += product < less;
         }
-        low += level[low] * scale < value;
-        low -= (uint32_t)floor;
-        if (low >= count) return 0; /* below the first floor (it wraps) or above the last ceiling */
-        cell = cell * count + low;
+        here -= floor; /* below the first floor it wraps; above the last ceiling it is count */
+        there -= floor;
+        out |= (uint32_t)(here >= count) | (uint32_t)(there >= count) << 1;
+        cell = cell * count + here;
+        worse = worse * count + there;
         level += count;
     }
-    return table->cells[cell];
+    if (out < 2) *shrunk = table->cells[worse];
+    return (out & 1) != 0 ? 0 : table->cells[cell];
 }
 
 /* The configuration for the next inference. A faster one is taken at once; a slower one after min_dwell
- * decisions, and only if it would also be taken with the inputs shrunk by the band. Stale, unknown and
- * out-of-range inputs lead to configuration 0. */
+ * decisions, and only if it would also be taken with inputs worse by the band. Stale, unknown and out-of-range
+ * inputs lead to configuration 0. */
 static inline uint8_t dd_decide(const dd_table *table, dd_state *state, const dd_input *input) {
-    const int fresh = table->max_age_ms == 0 || input->age_ms <= table->max_age_ms;
-    uint32_t keep = fresh ? 1024 : 0;
-    uint8_t next = 0;
-    while (keep != 0) { /* once with the inputs, and again with shrunk ones before a slower configuration */
-        const uint8_t found = dd_look_up(table, state, input, keep);
-        const int shrunk = keep != 1024;
-        if (!shrunk) next = found;
-        else if (found <= state->current) next = state->current;
-        keep = shrunk || table->band == 0 || next <= state->current ? 0 : 1024u - table->band;
-    }
-    if (next > state->current && state->dwell < table->min_dwell) next = state->current;
+    uint8_t next = 0, shrunk = 0;
+    if (table->max_age_ms == 0 || input->age_ms <= table->max_age_ms)
+        next = dd_look_up(table, state, input, &shrunk);
+    if (next > state->current && (shrunk <= state->current || state->dwell < table->min_dwell)) next = state->current;
     if (next != state->current) state->dwell = 0;
     else if (state->dwell < UINT32_MAX) ++state->dwell;
     state->current = next;
@@ -149,9 +151,13 @@ static inline void dd_observe(const dd_table *table, dd_state *state, uint8_t co
     if (latency_ns < table->median_ns[configuration] << 4)
         ratio = (latency_ns * table->inverse[configuration]) >> 32;
     ratio <<= 8;
+    /* Outliers count no more than a quarter off: the estimate follows the median, as the table's latencies do. */
+    if (ratio > state->slowdown + (state->slowdown >> 2)) ratio = state->slowdown + (state->slowdown >> 2);
+    if (ratio < state->slowdown - (state->slowdown >> 2)) ratio = state->slowdown - (state->slowdown >> 2);
     distance = ratio > state->slowdown ? ratio - state->slowdown : state->slowdown - ratio;
     state->slowdown = (state->slowdown * rest + ratio * gain) >> 8;
     state->deviation = (state->deviation * rest + distance * gain) >> 8;
+    if (state->slowdown < DD_SLOWEST) state->slowdown = DD_SLOWEST; /* 1/8: it must not vanish */
 }
 
 /* A measured value as an integer: floors round down, ceilings (round_up = 1) up; NaN, negative and huge values

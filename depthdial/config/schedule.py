@@ -93,7 +93,7 @@ class Schedule(Section):
     """Bound on the resident bytes of the loaded configurations together; null: none."""
     horizon_h: PositiveFloat = 24.0
     """Hours that one charge must last."""
-    charge_relative: PositiveFloat | None = 0.6
+    charge_relative: PositiveFloat | None = 0.4
     """The charge, as a share of what the full network would draw for the planned load over the horizon."""
     charge_j: PositiveFloat | None = None
     """The charge in joules; instead of charge_relative."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from depthdial.replay.simulate import IDLE, MILLI, Moment
 from depthdial.schedule.choices import Choice
-from depthdial.traces.trace import Trace
+from depthdial.traces.trace import Array, Trace
 
 BUCKETS = 400
 
@@ -28,7 +28,7 @@ class Oracle:
         self._step += 1
         return int(self.path[self._step - 1])
 
-    def observe(self, choice: int, latency_ms: float) -> None:
+    def observe(self, choice: int, latencies_ms: Array) -> None:
         """There is nothing to learn."""
 
 
@@ -57,16 +57,19 @@ def plan_oracle(
     reward = np.column_stack([reward, np.zeros(trace.steps)])
     cost = np.column_stack([cost, np.zeros(trace.steps)])
     available = charge_j * (1 - float(trace.background.sum()))
-    bound, path = _relaxation(reward, cost, available)
-    index = _corridor(reward, cost, available, np.cumsum(cost[np.arange(trace.steps), path]))
+    bound, around = _relaxation(reward, cost, available)
+    index = _corridor(reward, cost, available, around)
     chosen = np.array([*candidates, IDLE], dtype=np.intp)
     return Oracle(chosen[index]), bound
 
 
 def _relaxation(
     reward: NDArray[np.float64], cost: NDArray[np.float64], available: float
-) -> tuple[float, NDArray[np.intp]]:
-    """The Lagrangian dual of the charge, minimised by bisection over its price: value, and a path within it."""
+) -> tuple[float, NDArray[np.float64]]:
+    """The Lagrangian dual of the charge, minimised by bisection over its price; and the energy spent up to each step.
+
+    That is a mixture of the paths at prices just too low and just high enough, which uses up the charge.
+    """
     rows = np.arange(len(reward))
     low, high = 0.0, float((reward / np.maximum(cost, 1e-300)).max())
     bound = np.inf
@@ -78,8 +81,11 @@ def _relaxation(
         low, high = (price, high) if spent > available else (low, price)
     free = reward.argmax(axis=1)
     if cost[rows, free].sum() <= available:
-        return float(reward[rows, free].sum()), free
-    return bound, (reward - high * cost).argmax(axis=1)
+        return float(reward[rows, free].sum()), np.cumsum(cost[rows, free])
+    more = np.cumsum(cost[rows, (reward - low * cost).argmax(axis=1)])
+    less = np.cumsum(cost[rows, (reward - high * cost).argmax(axis=1)])
+    share = (available - less[-1]) / max(more[-1] - less[-1], 1e-300)
+    return bound, less + min(1.0, share) * (more - less)
 
 
 def _corridor(

@@ -9,6 +9,7 @@ from depthdial.replay.simulate import Moment
 from depthdial.schedule.choices import Choice
 from depthdial.schedule.selector import Inputs, Selector
 from depthdial.schedule.table import ScheduleTable
+from depthdial.traces.trace import Array
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Fixed:
         """The one configuration."""
         return self.choice
 
-    def observe(self, choice: int, latency_ms: float) -> None:
+    def observe(self, choice: int, latencies_ms: Array) -> None:
         """Nothing is learnt."""
 
 
@@ -53,7 +54,7 @@ class Greedy:
             return max(fitting, key=lambda c: self.choices[c].accuracy)
         return min(self.candidates, key=lambda c: self.choices[c].latency(self.quantile))
 
-    def observe(self, choice: int, latency_ms: float) -> None:
+    def observe(self, choice: int, latencies_ms: Array) -> None:
         """Nothing is learnt."""
 
 
@@ -83,7 +84,7 @@ class Scheduled:
         )
         return self._choice[self._selector.decide(inputs)]
 
-    def observe(self, choice: int, latency_ms: float) -> None:
+    def observe(self, choice: int, latencies_ms: Array) -> None:
         """Let the selector learn the slowdown."""
-        if self._feedback:
+        for latency_ms in latencies_ms.tolist() if self._feedback else ():
             self._selector.observe(self._index[choice], round(latency_ms * 1e6))

@@ -110,8 +110,7 @@ def serve(run: Run, table: ScheduleTable, trace: Trace, *, per_step: int = 1) ->
         chosen = policy.choose(moment)
         latencies = [timed_ms(run, names[chosen], number + i) for i in range(per_step)]
         number += per_step
-        for latency in latencies:
-            policy.observe(chosen, latency)
+        policy.observe(chosen, np.array(latencies))
         energy = min(left, float(arrivals[t]) * configurations[chosen].energy_mj * MILLI)
         left -= energy
         rows.append(

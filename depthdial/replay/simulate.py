@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.schedule.choices import Choice
-from depthdial.traces.trace import Trace
+from depthdial.traces.trace import Array, Trace
 
 MILLI = 1e-3
+OBSERVED = 8
+"""Latencies that a policy sees of each step; a step has far more inferences."""
 IDLE = -1
 """No configuration: the step is not served."""
 
@@ -38,8 +40,8 @@ class Policy(Protocol):
     def choose(self, moment: Moment) -> int:
         """Index of the configuration to run now, or IDLE."""
 
-    def observe(self, choice: int, latency_ms: float) -> None:
-        """How long an inference of this step took."""
+    def observe(self, choice: int, latencies_ms: Array) -> None:
+        """How long some inferences of this step took; shape (observed,)."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def replay(
     Latencies are the measured ones times the slowdown of the trace; the share of a step's inferences that meet
     the deadline follows the measured quantiles, so that nothing but what the policy observes is drawn at random.
     """
-    uniform = np.random.default_rng(seed).uniform(size=trace.steps)
+    uniform = np.random.default_rng(seed).uniform(size=(trace.steps, OBSERVED))
     in_time = np.array([choice.met(trace.deadline_ms / trace.slowdown) for choice in choices])
-    taken = np.array([choice.drawn(uniform) * trace.slowdown for choice in choices])
+    taken = [choice.drawn(uniform) * trace.slowdown[:, None] for choice in choices]
     choice = np.full(trace.steps, IDLE, dtype=np.intp)
     served, met, value, spent = (np.zeros(trace.steps) for _ in range(4))
     left = np.zeros(trace.steps)
@@ -122,6 +124,6 @@ def replay(
             value[t] = met[t] * choices[c].accuracy
             energy -= spent[t]
             choice[t], previous = c, c
-            policy.observe(c, float(taken[c, t]))
+            policy.observe(c, taken[c][t])
         left[t] = max(energy, 0.0)
     return Replayed(policy.name, trace, choice, served, met, value, spent, left)

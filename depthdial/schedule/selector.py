@@ -128,6 +128,9 @@ class Selector:
         if latency_ns < median << 4:
             ratio = (latency_ns * inverse(median)) >> 32
         ratio <<= 8
+        # Outliers count no more than a quarter off: the estimate follows the median, as the table's latencies do.
+        ratio = max(self.slowdown - (self.slowdown >> 2), min(self.slowdown + (self.slowdown >> 2), ratio))
         distance = abs(ratio - self.slowdown)
         self.slowdown = (self.slowdown * (256 - gain) + ratio * gain) >> 8
         self.deviation = (self.deviation * (256 - gain) + distance * gain) >> 8
+        self.slowdown = max(self.slowdown, SLOWEST)

@@ -1,16 +1,16 @@
 /* Nanoseconds per decision on random inputs, and per decision with its observation. */
-#define _POSIX_C_SOURCE 199309L
+#define _POSIX_C_SOURCE 200112L
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "schedule.h"
 
-enum { INPUTS = 4096, ROUNDS = 2000 };
+enum { INPUTS = 4096, ROUNDS = 250 };
 
 static double now_ns(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 

@@ -309,9 +309,9 @@ def test_slowdown_is_learnt_and_scales_the_deadline() -> None:
 def test_margin_grows_with_the_noise_of_the_slowdown() -> None:
     quiet, noisy = Selector(level_table(gain=64, margin=16)), Selector(level_table(gain=64, margin=16))
     median_ns = quiet.table.configurations[1].median_ms * 1e6
-    for i in range(100):
+    for i in range(101):
         quiet.observe(1, round(1.5 * median_ns))
-        noisy.observe(1, round((1.0 if i % 2 else 2.0) * median_ns))
+        noisy.observe(1, round((1.3 if i % 2 else 1.7) * median_ns))
     assert noisy.reckoned_slowdown() > quiet.reckoned_slowdown() * 1.1
 
 
