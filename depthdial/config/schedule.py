@@ -93,8 +93,9 @@ class Schedule(Section):
     """Bound on the resident bytes of the loaded configurations together; null: none."""
     horizon_h: PositiveFloat = 24.0
     """Hours that one charge must last."""
-    charge_relative: PositiveFloat | None = 0.4
-    """The charge, as a share of what the full network would draw for the planned load over the horizon."""
+    charge_relative: Annotated[float, Field(ge=0)] | None = 0.2
+    """The charge, from 0 (what the cheapest configuration would draw for the planned load over the horizon) to 1
+    (what the full network would)."""
     charge_j: PositiveFloat | None = None
     """The charge in joules; instead of charge_relative."""
     utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9

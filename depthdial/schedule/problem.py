@@ -18,6 +18,8 @@ from depthdial.schedule.choices import Choice
 from depthdial.schedule.grid import Grid
 
 MILLI = 1e-3
+ROUNDING = 1e-12
+"""Room for the rounding of a charge that is exactly what a configuration draws."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ class Problem:
 
 
 def charge_joules(settings: Settings, choices: tuple[Choice, ...], inferences: float) -> float:
-    """The charge in joules; a relative one is a share of what c00 draws for the planned inferences."""
+    """The charge in joules; a relative one lies between what the cheapest configuration and what c00 draw."""
     if settings.charge_j is not None:
         return settings.charge_j
     assert settings.charge_relative is not None
-    return settings.charge_relative * choices[0].energy_mj * MILLI * inferences
+    cheapest = min(choice.energy_mj for choice in choices)
+    mean_mj = cheapest + settings.charge_relative * (choices[0].energy_mj - cheapest)
+    return mean_mj * MILLI * inferences
 
 
 def make_problem(settings: Settings, grid: Grid, choices: tuple[Choice, ...], conditions: Conditions) -> Problem:
@@ -97,7 +101,7 @@ def make_problem(settings: Settings, grid: Grid, choices: tuple[Choice, ...], co
         energy_mj=np.array([choice.energy_mj for choice in choices]),
         accuracy=np.array([choice.accuracy for choice in choices]),
         memory=np.array([choice.resident_bytes for choice in choices], dtype=np.int64),
-        budgets=_budgets(grid, conditions.weight, charge_j / MILLI / conditions.inferences),
+        budgets=_budgets(grid, conditions.weight, charge_j / MILLI / conditions.inferences * (1 + ROUNDING)),
         resident=settings.resident,
         memory_bytes=settings.memory_bytes,
         ordered=_ordered(grid) if settings.monotone else (),
