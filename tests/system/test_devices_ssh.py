@@ -77,7 +77,8 @@ def test_two_devices_are_measured_at_once_and_what_they_have_is_used_again(
     caplog.set_level(logging.INFO)
     rigs = (board, other)
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(bench, rig.device(), bundles, tmp_path / f"out-{rig.name}") for rig in rigs]
+        threads = {board: {}, other: {"cores": (0, 1), "threads": 2} if (os.cpu_count() or 1) > 1 else {}}
+        runs = [pool.submit(bench, rig.device(**threads[rig]), bundles, tmp_path / f"out-{rig.name}") for rig in rigs]
         for run in runs:
             run.result()
     spans = []
@@ -228,7 +229,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(bundles: list[Path], tmp_
         assert not list(board.work.glob("incoming.*"))
     finally:
         board.close()
-        subprocess.run(["umount", str(board.work)], capture_output=True, check=False)
+        subprocess.run(["umount", "-l", str(board.work)], capture_output=True, check=False)
 
 
 def hold(device: Device, ready: object, seconds: float) -> None:

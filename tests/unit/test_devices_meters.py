@@ -322,14 +322,14 @@ def test_clock_heat_and_throttling_are_seen(tmp_path: Path) -> None:
     with session_of(tmp_path, {"kind": "modelled"}) as session:
         sensors = find_sensors(session)
         session.watch(sensors.files)
-        done = session.run(["sleep", "0.3"], tick_ms=50)
-        quiet = environment(sensors, done, 0.3, [0.1, 0.2, 0.3])
+        done = session.run(["sleep", "1"], tick_ms=50)
+        quiet = environment(sensors, done, 1.0, [0.1, 0.2, 0.3])
         assert quiet.frequency_mhz == (1800.0, 1800.0, 1800.0)
         assert quiet.temperature_c == (61.5, 61.5)
         assert quiet.throttled is False
         assert quiet.load == (0.1, 0.2, 0.3)
         (tmp_path / "sys/class/thermal/cooling_device0/cur_state").write_text("2\n")
-        assert environment(sensors, session.run(["sleep", "0.2"], tick_ms=50), 0.2, None).throttled is True
+        assert environment(sensors, session.run(["sleep", "1"], tick_ms=50), 1.0, None).throttled is True
         found = fingerprint(session, "/nowhere")
     assert found["governor"] == "schedutil"
     assert found["cpu"] != "unknown"
