@@ -41,18 +41,20 @@ class Bundle:
 
     def load(self, name: str) -> None:
         """Load a configuration, so that its first call takes no longer than the others."""
-        if name in self._functions:
-            return
+        if name not in self._functions:
+            chosen = self.manifest.named(name)
+            self._functions[name] = self._function(self.folder / chosen.module, chosen.batchnorm)
+
+    def _function(self, module: Path, batchnorm: str) -> Any:
         iree, instance = self._iree, self._config.vm_instance
-        chosen = self.manifest.named(name)
-        own = archive_index(self.folder / chosen.batchnorm).create_provider(NORMALISATION_SCOPE)
+        own = archive_index(self.folder / batchnorm).create_provider(NORMALISATION_SCOPE)
         modules = iree.load_vm_modules(
             iree.create_io_parameters_module(instance, self._weights, own),
             iree.create_hal_module(instance, self._config.device),
-            iree.VmModule.mmap(instance, str(self.folder / chosen.module)),
+            iree.VmModule.mmap(instance, str(module)),
             config=self._config,
         )
-        self._functions[name] = modules[-1][FUNCTION]
+        return modules[-1][FUNCTION]
 
     def logits(self, image: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         """Logits (classes,) of one normalised image (C, H, W) by the named configuration."""

@@ -1,0 +1,380 @@
+"""Deployment, measured on this machine: against ONNX Runtime and OpenVINO, in time, on disk and in memory.
+
+``make bench-deploy`` runs it. What is compared is measured in turn in one process, in rounds; latencies are
+of single inferences of one image through each library's Python interface, float32, random weights. The table
+goes to docs/benchmarks/deploy.md, JSON to the last line of output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_one_module, skipping
+from depthdial.arch import Architecture
+from depthdial.config.targets import load_targets
+from depthdial.deploy.compile import Compiler
+from depthdial.deploy.program import program
+from depthdial.deploy.runtime import Bundle
+from depthdial.files import write_text
+from depthdial.masks import Mask
+from depthdial.provenance import git_commit, versions
+
+DEPTHS = (20, 56, 110)
+CONFIGURATIONS = 12
+ROUNDS = 7
+SAMPLES = 40
+Call = Callable[[], Any]
+Json = dict[str, Any]
+
+
+def in_turn(calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES) -> dict[str, list[float]]:
+    """Seconds of single calls, all of one name together in every round, after a few that do not count."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            for index in range(samples + 10):
+                started = time.perf_counter()
+                call()
+                if index >= 10:
+                    taken[name].append(time.perf_counter() - started)
+    return taken
+
+
+def peers(folder: Path, arch: Architecture, image: np.ndarray[Any, Any], threads: int) -> dict[str, Call]:
+    """ONNX Runtime and OpenVINO on the same weights, float32, with the stated number of threads."""
+    import onnxruntime
+    import openvino
+
+    model = folder / "network.onnx"
+    if not model.exists():
+        _write_onnx(folder, model, arch)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    hints = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    request = openvino.Core().compile_model(str(model), "CPU", hints).create_infer_request()
+    return {
+        "ONNX Runtime": lambda: session.run(None, {name: image}),
+        "OpenVINO": lambda: request.infer({0: image}),
+    }
+
+
+def _write_onnx(folder: Path, model: Path, arch: Architecture) -> None:
+    import torch
+
+    from depthdial.network import extract, load_weights
+
+    net, _ = load_weights(folder / "weights.safetensors")
+    example = torch.zeros(1, arch.in_channels, arch.image_size, arch.image_size)
+    torch.onnx.export(extract(net, Mask.full(arch.n_blocks), "none"), (example,), str(model), dynamo=False)
+
+
+def against_peers(folders: Mapping[int, Path]) -> Json:
+    """Median and least latency in ms of the full networks by depth, threads and library."""
+    found: Json = {}
+    for depth, folder in folders.items():
+        image = np.load(folder / "bundle" / "gate" / "input0.npy")
+        for threads in (1, 2):
+            driver = "local-sync" if threads == 1 else "local-task"
+            ours, untiled = Bundle(folder / "bundle", driver), Untiled(folder / "bundle", driver)
+            calls: dict[str, Call] = {
+                "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
+                "depthdial, compiler's tiles": lambda b=untiled, x=image[0]: b.logits(x, "c00"),
+            }
+            taken = in_turn(calls | peers(folder, architecture(depth), image, threads))
+            found[f"resnet{depth} {threads}t"] = {
+                name: {"median_ms": statistics.median(values) * 1e3, "least_ms": min(values) * 1e3}
+                for name, values in taken.items()
+            }
+    return found
+
+
+class Untiled(Bundle):
+    """The full network as iree-compile cuts it on its own."""
+
+    def load(self, name: str) -> None:
+        """Compile and load."""
+        if name not in self._functions:
+            path = self.folder.parent / "untiled.vmfb"
+            if not path.exists():
+                arch = Architecture.from_dict(self.manifest.architecture)
+                target = load_targets(ROOT / "config" / "targets.yaml")["host"]
+                text = program(arch, Mask.full(arch.n_blocks))
+                compiler = Compiler("untiled", self.folder.parent / "untiled.log")
+                path.write_bytes(compiler.module(text, target, "compiler"))
+            self._functions[name] = self._function(path, self.manifest.named(name).batchnorm)
+
+
+def streams(folder: Path, arch: Architecture, count: int, seconds: float = 2.0) -> dict[str, float]:
+    """Inferences per second of ``count`` independent streams of one thread each, by library."""
+    image = np.load(folder / "bundle" / "gate" / "input0.npy")
+    makers: dict[str, Callable[[], Call]] = {
+        "depthdial": lambda: _own_stream(folder, image),
+        "ONNX Runtime": lambda: peers(folder, arch, image, 1)["ONNX Runtime"],
+        "OpenVINO": lambda: peers(folder, arch, image, 1)["OpenVINO"],
+    }
+    rates: dict[str, list[float]] = {name: [] for name in makers}
+    for _ in range(3):
+        for name, make in makers.items():
+            rates[name].append(_throughput([make() for _ in range(count)], seconds))
+    return {name: max(values) for name, values in rates.items()}
+
+
+def _own_stream(folder: Path, image: np.ndarray[Any, Any]) -> Call:
+    bundle = Bundle(folder / "bundle")
+    return lambda: bundle.logits(image[0], "c00")
+
+
+def _throughput(calls: list[Call], seconds: float) -> float:
+    counts = [0] * len(calls)
+    stop = threading.Event()
+
+    def loop(index: int) -> None:
+        while not stop.is_set():
+            calls[index]()
+            counts[index] += 1
+
+    for call in calls:
+        call()
+    threads = [threading.Thread(target=loop, args=(index,)) for index in range(len(calls))]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - started)
+
+
+def configurations_in_turn(folder: Path, rounds: int = ROUNDS) -> Json:
+    """Latency of every configuration against its MACs; how far the worst 1 % lie above the median."""
+    bundle = Bundle(folder / "bundle")
+    image = np.load(folder / "bundle" / "gate" / "input0.npy")[0]
+    names = {one.name: one for one in bundle.manifest.configurations}
+    taken = in_turn({name: lambda n=name: bundle.logits(image, n) for name in names}, rounds)
+    least = min(taken["c00"])
+    full = names["c00"].macs
+    base = statistics.median(taken["c00"])
+    rows = {}
+    for name, values in taken.items():
+        median = statistics.median(values)
+        rows[name] = {
+            "macs_share": names[name].macs / full,
+            "latency_share": median / base,
+            "least_latency_share": min(values) / least,
+            "median_ms": median * 1e3,
+            "p99_over_median": float(np.quantile(values, 0.99)) / median,
+        }
+    return rows
+
+
+def switching(folder: Path, rounds: int = 15) -> float:
+    """What it costs to change the configuration at every inference, as a share of not changing it.
+
+    Twelve inferences, one by each configuration in turn, against the same twelve with each configuration's
+    run in one piece; both over many rounds, so that each configuration is called equally often.
+    """
+    bundle = Bundle(folder / "bundle")
+    image = np.load(folder / "bundle" / "gate" / "input0.npy")[0]
+    names = [one.name for one in bundle.manifest.configurations]
+    for name in names:
+        bundle.load(name)
+    shares = []
+    for _ in range(rounds):
+        stay = switch = 0.0
+        for name in names:
+            bundle.logits(image, name)
+            for _ in range(8):
+                stay += _timed(lambda n=name: bundle.logits(image, n))
+        for _ in range(8):
+            for name in names:
+                switch += _timed(lambda n=name: bundle.logits(image, n))
+        shares.append(switch / stay - 1)
+    return statistics.median(shares)
+
+
+def _timed(call: Call) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def memory(kind: str, bundle: Path, count: int) -> dict[str, float]:
+    """What a fresh process takes to load and run the first configurations; medians of five processes."""
+    command = [sys.executable, "-m", "benchmarks.one_module", kind, str(bundle), str(count)]
+    runs = [
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+        for _ in range(5)
+    ]
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def storage(folder: Path) -> Json:
+    """Bytes and memory of one configuration and of twelve: many modules over one archive, and one module."""
+    bundle = folder / "bundle"
+
+    def size(*patterns: str) -> int:
+        return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
+
+    weights = size("bundle/weights.irpa")
+    return {
+        "weights_bytes": weights,
+        "bytes_k1": weights + size("bundle/modules/c00.vmfb", "bundle/batchnorm/c00.irpa"),
+        "bytes_k12_many": weights + size("bundle/modules/*", "bundle/batchnorm/*"),
+        "bytes_k12_one": weights + size("one.vmfb", "one.irpa"),
+        "k1": memory("many", bundle, 1),
+        "k12_many": memory("many", bundle, CONFIGURATIONS),
+        "k12_one": memory("one", bundle, CONFIGURATIONS),
+    }
+
+
+def gemm_peak() -> float:
+    """The best rate of single-precision matrix multiplication on one core here, in GMAC/s."""
+    import torch
+
+    torch.set_num_threads(1)
+    left, right = torch.randn(768, 768), torch.randn(768, 768)
+    least = min(_timed(lambda: left @ right) for _ in range(60))
+    return 768**3 / least / 1e9
+
+
+def measure(work: Path) -> Json:
+    """Everything, on ResNet-20, -56 and -110 for images of 32 x 32 x 3."""
+    folders = {}
+    for depth in DEPTHS:
+        folders[depth] = work / f"resnet{depth}"
+        masks = (
+            skipping(architecture(depth), CONFIGURATIONS) if depth == 56 else [Mask.full(architecture(depth).n_blocks)]
+        )
+        make_bundle(folders[depth], architecture(depth), masks)
+    folder, arch = folders[56], architecture(56)
+    make_one_module(folder, arch, skipping(arch, CONFIGURATIONS))
+    stored = storage(folder)  # before this process maps the weights too, and shares their pages
+    peak = gemm_peak()
+    latencies = against_peers(folders)
+    return {
+        "latencies": latencies,
+        "configurations": configurations_in_turn(folder),
+        "switch": switching(folder),
+        "storage": stored,
+        "streams_per_s": streams(folder, arch, 2),
+        "gemm_gmac_per_s": peak,
+        "rate_gmac_per_s": arch.full_macs / latencies["resnet56 1t"]["depthdial"]["least_ms"] / 1e6,
+    }
+
+
+def summary(found: Json) -> Json:
+    """The figures that are compared with goals."""
+
+    def ratio(key: str, figure: str) -> float:
+        rows = found["latencies"][key]
+        return rows["depthdial"][figure] / min(rows[peer][figure] for peer in ("ONNX Runtime", "OpenVINO"))
+
+    rows, stored = found["configurations"], found["storage"]
+    keys = {
+        f"latency_ratio{suffix}_{threads}t": ratio(f"resnet56 {threads}t", figure)
+        for threads in (1, 2)
+        for suffix, figure in (("", "median_ms"), ("_least", "least_ms"))
+    }
+    return {
+        **keys,
+        "macs_proportionality_error": max(abs(row["latency_share"] / row["macs_share"] - 1) for row in rows.values()),
+        "macs_proportionality_error_least": max(
+            abs(row["least_latency_share"] / row["macs_share"] - 1) for row in rows.values()
+        ),
+        "disk_ratio_k12": stored["bytes_k12_many"] / stored["bytes_k1"],
+        "disk_ratio_k12_one_module": stored["bytes_k12_one"] / stored["bytes_k1"],
+        "pss_ratio_k12": stored["k12_many"]["pss_kb"] / stored["k1"]["pss_kb"],
+        "pss_ratio_k12_one_module": stored["k12_one"]["pss_kb"] / stored["k1"]["pss_kb"],
+        "pss_own_ratio_k12": stored["k12_many"]["own_pss_kb"] / stored["k1"]["own_pss_kb"],
+        "switch_overhead": found["switch"],
+        "p99_over_median_worst": max(row["p99_over_median"] for row in rows.values()),
+        "share_of_gemm_peak": found["rate_gmac_per_s"] / found["gemm_gmac_per_s"],
+        "throughput_ratio_2_streams": found["streams_per_s"]["depthdial"]
+        / max(found["streams_per_s"]["ONNX Runtime"], found["streams_per_s"]["OpenVINO"]),
+    }
+
+
+def table(found: Json, figures: Json, about: Json) -> str:
+    """The page of docs/benchmarks."""
+    lines = [
+        "# Deployment on the host",
+        "",
+        "Written by `make bench-deploy`; do not edit. One image at a time, float32, random weights, each library's",
+        f"Python interface. {about['cpu']}, {about['cores']} cores, load average {about['load']} at the start, "
+        f"commit {about['commit']}.",
+        "",
+        "## Full networks: median (least) latency in ms",
+        "",
+        "| network, threads | " + " | ".join(next(iter(found["latencies"].values()))) + " |",
+        "|---|" + "---:|" * 4,
+    ]
+    for key, rows in found["latencies"].items():
+        cells = " | ".join(f"{row['median_ms']:.2f} ({row['least_ms']:.2f})" for row in rows.values())
+        lines.append(f"| {key} | {cells} |")
+    lines += ["", "## Twelve configurations of ResNet-56", ""]
+    lines += [
+        "| configuration | MACs | latency | least latency | median ms | p99 / median |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {name} | {row['macs_share']:.1%} | {row['latency_share']:.1%} | {row['least_latency_share']:.1%} | "
+        f"{row['median_ms']:.3f} | {row['p99_over_median']:.2f} |"
+        for name, row in found["configurations"].items()
+    ]
+    lines += ["", "## Many modules over one archive, or one module with many functions", ""]
+    lines += ["| | bytes | PSS kB | of it own | own anonymous | load ms |", "|---|---:|---:|---:|---:|---:|"]
+    for name, key, size in (
+        ("one configuration", "k1", "bytes_k1"),
+        ("twelve, a module each", "k12_many", "bytes_k12_many"),
+        ("twelve, one module", "k12_one", "bytes_k12_one"),
+    ):
+        row = found["storage"][key]
+        lines.append(
+            f"| {name} | {found['storage'][size]:,} | {row['pss_kb']:.0f} | {row['own_pss_kb']:.0f} | "
+            f"{row['own_anonymous_kb']:.0f} | {row['load_ms']:.1f} |"
+        )
+    lines += ["", "## Two independent streams of one thread each, ResNet-56: inferences per second", ""]
+    lines += [f"- {name}: {rate:.0f}" for name, rate in found["streams_per_s"].items()]
+    lines += ["", "## Figures", "", "| figure | value |", "|---|---:|"]
+    lines += [f"| {key} | {value:.3f} |" for key, value in figures.items()]
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Measure, write the page, print JSON."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    about = {
+        "cpu": models[0].split(":")[1].strip() if models else "unknown CPU",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "commit": git_commit(),
+        "versions": versions("iree-base-runtime", "onnxruntime", "openvino"),
+    }
+    with tempfile.TemporaryDirectory() as work:
+        found = measure(Path(work))
+    figures = summary(found)
+    write_text(ROOT / "docs" / "benchmarks" / "deploy.md", table(found, figures, about))
+    print(json.dumps({**figures, "about": about}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

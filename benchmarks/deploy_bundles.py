@@ -1,0 +1,126 @@
+"""Bundles of networks with random weights: arithmetic and memory do not depend on what was learnt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from depthdial.arch import Architecture
+from depthdial.config.deploy import Deploy
+from depthdial.config.targets import load_targets
+from depthdial.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.deploy.archive import read_archive, write_archive
+from depthdial.deploy.bundle import link
+from depthdial.deploy.compile import Compiler, compile_configuration
+from depthdial.deploy.export import export
+from depthdial.deploy.gate import run_tool
+from depthdial.deploy.program import program
+from depthdial.images import Split, save_images
+from depthdial.masks import Mask
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def architecture(depth: int) -> Architecture:
+    """The CIFAR-10 network of this depth."""
+    return Architecture(depth, 16, 3, 32, 10)
+
+
+def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
+    """What the workflow would have left in ``folder`` for a network with these configurations."""
+    import torch
+    from safetensors.torch import save_file
+
+    from depthdial.network import ResNet, save_weights
+
+    torch.manual_seed(0)
+    net = ResNet(arch).eval()
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (4, arch.in_channels, arch.image_size, arch.image_size), dtype=np.uint8)
+    split = Split(pixels, np.zeros(4, np.int64))
+    classes = [f"class{index}" for index in range(arch.classes)]
+    save_images(folder / "images.safetensors", "noise", classes, {"train": split, "validation": split, "test": split})
+    save_weights(folder / "weights.safetensors", net, {})
+    save_file({"none": torch.zeros(1)}, folder / "batchnorm.safetensors")
+    rows = tuple(
+        Configuration(
+            name=name,
+            mask=str(mask),
+            macs=arch.macs(mask),
+            on_front=True,
+            validation_accuracy=0,
+            validation_low=0,
+            validation_high=0,
+        )
+        for name, mask in zip(slot_names(len(masks)), masks, strict=True)
+    )
+    chosen = ConfigurationSet(
+        dataset="noise",
+        network=f"resnet{arch.depth}",
+        seed=0,
+        scaling="none",
+        recalibrated=False,
+        configurations=rows,
+    )
+    write_configurations(folder / "configurations.json", chosen)
+
+
+def make_bundle(folder: Path, arch: Architecture, masks: list[Mask]) -> Path:
+    """Export, compile for the host as the workflow would, check and link."""
+    folder.mkdir(parents=True)
+    random_network(folder, arch, masks)
+    target = load_targets(ROOT / "config" / "targets.yaml")["host"]
+    files = {name: folder / f"{name}.safetensors" for name in ("weights", "batchnorm", "images")}
+    configurations, settings = folder / "configurations.json", Deploy()
+    export(files["weights"], files["batchnorm"], configurations, files["images"], settings, folder / "exported")
+    modules = {}
+    for name, mask in zip(slot_names(len(masks)), masks, strict=True):
+        modules[name] = folder / "modules" / f"{name}.vmfb"
+        compile_configuration(
+            arch,
+            mask,
+            target,
+            names=(f"resnet{arch.depth}", name, "host"),
+            output=modules[name],
+            side_file=modules[name].with_suffix(".json"),
+            log_path=modules[name].with_suffix(".log"),
+        )
+    tool = run_tool(target, folder / "cache")
+    bundle = folder / "bundle"
+    link(folder / "exported", modules, configurations, files["images"], settings, bundle, tool=tool)
+    return bundle
+
+
+def skipping(arch: Architecture, count: int) -> list[Mask]:
+    """``count`` masks: the full network, and on to one that keeps the first block of each stage, evenly apart."""
+    first = set(range(0, arch.n_blocks, arch.n_blocks // 3))
+    others = [shape.index for shape in arch.blocks if shape.index not in first]
+    order = np.random.default_rng(1).permutation(others).tolist()
+    steps = max(1, count - 1)
+    return [
+        Mask.from_kept(arch.n_blocks, first | set(order[: round(len(order) * (steps - step) / steps)]))
+        for step in range(count)
+    ]
+
+
+def make_one_module(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
+    """Compile all configurations as functions of one module; BatchNorm of all in one archive."""
+    texts, head = [], ""
+    parameters: dict[str, None] = {}
+    tensors = {}
+    for name, mask in zip(slot_names(len(masks)), masks, strict=True):
+        text = re.sub(r'"((?:blocks\.\d+|stem)[._]bn\d?)"', rf'"{name}/\1"', program(arch, mask))
+        text = text.replace("@main(", f"@{name}(")
+        head, body = text.split("module @depthdial {\n")
+        lines = body.splitlines()
+        parameters |= dict.fromkeys(line for line in lines if line.startswith("util.global private"))
+        texts += [line for line in lines if not line.startswith("util.global private")][:-1]
+        own = read_archive(folder / "bundle" / "batchnorm" / f"{name}.irpa")
+        tensors |= {f"{name}/{key}": value for key, value in own.items()}
+    write_archive(folder / "one.irpa", tensors)
+    whole = "\n".join([f"{head}module @depthdial {{", *parameters, *texts, "}"])
+    target = load_targets(ROOT / "config" / "targets.yaml")["host"]
+    module = Compiler("one module", folder / "one.log").module(whole, target, target.variant)
+    (folder / "one.vmfb").write_bytes(module)
