@@ -43,6 +43,8 @@ class Measured:
     at_work_s: float
     scripts_s: float
     peak_mb: float
+    cpu_s: float
+    """Processor time of the head itself, which a busy machine does not stretch."""
 
     @property
     def overhead_ratio(self) -> float:
@@ -53,12 +55,14 @@ class Measured:
 class Watch:
     """Samples the processes of the host: which scripts of the workflow run, and the memory of the head."""
 
-    def __init__(self, run: Run, every_s: float = 0.05) -> None:
+    def __init__(self, run: Run, place: Path, every_s: float = 0.05) -> None:
         self._head = psutil.Process(run.pid)
+        self._place = place
         self._every_s = every_s
         self._spans: dict[tuple[int, float], float] = {}
         self._stop = threading.Event()
         self.peak_bytes = 0
+        self.cpu_s = 0.0
         self._thread = threading.Thread(target=self._sample)
         self._thread.start()
 
@@ -71,13 +75,15 @@ class Watch:
             for pid in pids:
                 try:
                     if pid not in known:
-                        known[pid] = _is_script(psutil.Process(pid))
+                        known[pid] = _is_script(psutil.Process(pid), self._place)
                     if known[pid]:
                         self._spans[pid, psutil.Process(pid).create_time()] = now
                 except psutil.Error:
                     continue
             with contextlib.suppress(psutil.Error):
                 self.peak_bytes = max(self.peak_bytes, self._head.memory_info().rss)
+                used = self._head.cpu_times()
+                self.cpu_s = used.user + used.system
 
     def end(self) -> list[tuple[float, float]]:
         """Stop; the start and the end of every script."""
@@ -86,10 +92,10 @@ class Watch:
         return sorted((start, last) for (_, start), last in self._spans.items())
 
 
-def _is_script(process: psutil.Process) -> bool:
-    """Whether a process is the Python of a rule's script, not the shell that starts it."""
+def _is_script(process: psutil.Process, place: Path) -> bool:
+    """Whether a process is the Python of a script of the workflow in ``place``, not the shell that starts it."""
     words = process.cmdline()
-    return len(words) > 1 and "python" in Path(words[0]).name and ".snakemake/scripts/" in words[1]
+    return len(words) > 1 and "python" in Path(words[0]).name and words[1].startswith(f"{place}/.snakemake/scripts/")
 
 
 def union_s(spans: list[tuple[float, float]]) -> float:
@@ -104,7 +110,7 @@ def union_s(spans: list[tuple[float, float]]) -> float:
 def measure(place: Path, *arguments: str) -> Measured:
     """Run Snakemake to its end and watch it. Raises RuntimeError with what it wrote if it fails."""
     run = Run(place, *arguments)
-    watch = Watch(run)
+    watch = Watch(run, place)
     try:
         done = run.wait(timeout_s=3600)
     finally:
@@ -112,7 +118,7 @@ def measure(place: Path, *arguments: str) -> Measured:
     if done.code:
         raise RuntimeError(f"snakemake {' '.join(arguments)} ended with {done.code}:\n{done.text}")
     scripts_s = sum(end - start for start, end in spans)
-    return Measured(done.seconds, union_s(spans), scripts_s, watch.peak_bytes / 2**20)
+    return Measured(done.seconds, union_s(spans), scripts_s, watch.peak_bytes / 2**20, watch.cpu_s)
 
 
 def jobs_of(place: Path, *arguments: str) -> dict[str, int]:
@@ -134,7 +140,9 @@ def bench(folder: Path, counts: dict[str, dict[str, int]]) -> dict[str, float | 
         "scripts_local_s": round(here.scripts_s, 1),
         "jobs": counts["config"]["total"],
         "noop_s": round(nothing.seconds, 2),
+        "noop_cpu_s": round(nothing.cpu_s, 2),
         "paper_dry_run_s": round(paper.seconds, 2),
+        "paper_dry_run_cpu_s": round(paper.cpu_s, 2),
         "paper_dry_run_mb": round(paper.peak_mb),
         "paper_jobs": counts["paper"]["total"],
     }
@@ -163,7 +171,9 @@ MEANING = {
     "scripts_local_s": "sum of the times of its scripts, seconds",
     "jobs": "jobs of the default experiment",
     "noop_s": "the same command when everything is there, seconds",
+    "noop_cpu_s": "its processor time",
     "paper_dry_run_s": "`snakemake -n` of config/paper.yaml, seconds",
+    "paper_dry_run_cpu_s": "its processor time",
     "paper_dry_run_mb": "peak memory of that dry run, MiB",
     "paper_jobs": "jobs of config/paper.yaml",
     "overhead_ratio_slurm": "share of the run on Slurm in which no script ran; the profile as shipped",

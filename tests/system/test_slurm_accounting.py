@@ -13,14 +13,16 @@ from tests.system.snakemake_run import ON_SLURM, SMALL, Run, differing_results
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 
-def test_sacct_reports_what_jobs_have_come_to(
+def test_sacct_reports_what_jobs_have_come_to_and_a_gpu_is_asked_for(
     slurm_with_accounting: Cluster, finished_locally: Path, tmp_path: Path
 ) -> None:
     place = shutil.copytree(finished_locally, tmp_path / "depthdial", symlinks=True)
     network = Path("results/cluster/digits/resnet8/seed0")
     (place / network / "masks/shard0.parquet").unlink()
-    head = Run(place, *ON_SLURM, *SMALL, "--slurm-status-command", "sacct", str(network / "masks.parquet"))
+    asked = ("--set-resources", "evaluate_masks:gpu=1", "--slurm-status-command", "sacct")
+    head = Run(place, *ON_SLURM, *SMALL, *asked, str(network / "masks.parquet"))
     cancelled = slurm_with_accounting.running("evaluate_masks_wildcards_cluster_digits_resnet8")
+    assert cancelled.node == slurm_with_accounting.nodes[-1], "the only node with a GPU"
     run("scancel", cancelled.name)
     done = head.wait()
     assert done.code == 0, done.text
