@@ -96,6 +96,12 @@ def mask_tables(wildcards):
     return [f"{folder}/search/generation{g}/shard{s}.parquet" for g in generations for s in shards]
 
 
+# Used by search.smk and figures.smk.
+def truth_known(network):
+    """Whether the table of a network holds all its masks, so that searches can be compared with the truth."""
+    return C.network(network).n_blocks <= C.search.exhaustive_blocks and not C.evaluate.racing.enabled
+
+
 # Used by select.smk.
 def cost_model(w):
     """The cost model of the device whose latency is traded against accuracy, if it is one."""
@@ -187,8 +193,7 @@ def figure_outputs(stem):
 
 def dial_figures(network):
     """The figures of a dial by itself; the truth of the searches is known where all masks are evaluated."""
-    searched = ["searches"] if C.network(network).n_blocks <= C.search.exhaustive_blocks else []
-    return ["skipping", "cloud", "ablation", *searched]
+    return ["skipping", "cloud", "ablation", *(["searches"] if truth_known(network) else [])]
 
 
 def look(*colours):

@@ -112,9 +112,9 @@ rule search_all:
     input:
         network_files("seed{seed}/ablation.parquet", "dial"),
         [
-            f"results/{C.experiment}/{dataset}/{network.name}/seed{seed}/search.parquet"
+            f"results/{C.experiment}/{dataset}/{network}/seed{seed}/search.parquet"
             for dataset in DATASETS
-            for network in C.networks
+            for network in C.names("dial")
             for seed in C.seeds
-            if network.role == "dial" and network.n_blocks <= C.search.exhaustive_blocks
+            if truth_known(network)
         ],

@@ -54,12 +54,13 @@ def race(
     n_images: int,
     alpha: float,
     first_images: int,
+    spared: Sequence[Mask] = (),
     seed: int = 0,
 ) -> Race:
     """Evaluate ``masks`` (sorted) in rounds, each doubling the images seen, and drop what is beaten.
 
     ``costs`` are those of the masks; ``alpha`` is the probability with which any one front member may be
-    dropped.
+    dropped. ``spared`` masks are never dropped.
     """
     order = np.random.default_rng(seed).permutation(n_images)
     alive = np.arange(len(masks))
@@ -77,6 +78,7 @@ def race(
         correct = np.hstack([correct, fresh])
         if correct.shape[1] < n_images:
             stays = logsumexp(wealth, axis=1) - np.log(len(STAKES)) < -np.log(alpha)
+            stays |= np.array([mask in spared for mask in survivors])
             alive, wealth, correct = alive[stays], wealth[stays], correct[stays]
     unshuffled = np.empty_like(correct)
     unshuffled[:, order] = correct

@@ -76,10 +76,9 @@ def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate
 def evaluate_asked(
     weights: Path, images: Path, masks: Sequence[Mask], output: Path, settings: Evaluate, index: int
 ) -> None:
-    """Write the mask table of one shard of ``masks``."""
+    """Write the mask table of one shard of ``masks``, which a search asked for: without racing, it needs them all."""
     engine = load_engine(weights, images, settings, settings.scaling, settings.recalibrate)
-    part = shard(masks, index, settings.shards)
-    write_masks(output, *evaluate_validation(engine, images, part, settings.racing))
+    write_masks(output, *evaluate_validation(engine, images, shard(masks, index, settings.shards)))
 
 
 def evaluate_validation(
@@ -117,7 +116,10 @@ def evaluate_validation(
 def _raced(
     engine: Engine, inputs: Tensor, labels: Tensor, masks: Sequence[Mask], racing: Racing
 ) -> tuple[Evaluation, float]:
-    """The masks that the race leaves, and the block evaluations spent in units of all images."""
+    """The masks that the race leaves, the full network among them, and the block evaluations spent.
+
+    They are in units of all images.
+    """
     arch, ordered = engine.net.arch, sorted(set(masks))
     outcome = race(
         lambda asked, part: engine.evaluate(asked, inputs[part], labels[part]).correct(),
@@ -126,6 +128,7 @@ def _raced(
         len(labels),
         (1 - racing.confidence) / distinct_costs(arch),
         racing.first_images,
+        [Mask.full(arch.n_blocks)],
     )
     return outcome.evaluation, outcome.block_evaluations
 

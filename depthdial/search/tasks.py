@@ -10,6 +10,7 @@ import torch
 
 from depthdial.arch import Architecture
 from depthdial.config.search import Search, Strategy
+from depthdial.errors import ConfigError
 from depthdial.evaluate.tables import masks_of, read_masks
 from depthdial.files import read_json, write_json
 from depthdial.images import load_info, load_split
@@ -73,6 +74,12 @@ def compare_searches(
     """
     table, _ = read_masks(masks)
     truth = dict(zip(masks_of(table), table["val_accuracy"], strict=True))
+    n = len(table["mask"].iloc[0])
+    if len(truth) != 2**n:
+        raise ConfigError(
+            f"{masks}: holds {len(truth)} of 2^{n} masks, searches are compared where all are known; "
+            "set evaluate.racing.enabled to false"
+        )
     return compare_on(
         truth,
         load_importance(weights, images, settings, scaling),

@@ -362,6 +362,31 @@ def test_comparison_has_every_strategy_and_the_truth(files):
     pd.testing.assert_frame_equal(again, table)
 
 
+def test_comparison_without_the_whole_truth_is_refused(files, tmp_path):
+    weights, images, _ = files
+    evaluate_asked(weights, images, [Mask.full(9)], tmp_path / "m.parquet", Evaluate(calibration_images=8), 0)
+    with pytest.raises(ConfigError, match=r"m\.parquet: holds 1 of 2\^9 masks.*racing.enabled to false"):
+        compare_searches(weights, images, tmp_path / "m.parquet", Settings(), "survival")
+
+
+def test_racing_spares_what_it_is_told_to():
+    masks = [Mask("000000000"), Mask("111111111")]
+    correct = np.array([np.ones(512, bool), np.zeros(512, bool)])
+    outcome = [
+        race(
+            lambda asked, part: correct[np.ix_([masks.index(mask) for mask in asked], part)],
+            masks,
+            np.array([1.0, 2.0]),
+            512,
+            0.01,
+            64,
+            spared,
+        ).evaluation.masks
+        for spared in ([], masks[1:])
+    ]
+    assert outcome == [(masks[0],), tuple(masks)]
+
+
 def test_budget_is_kept_by_every_strategy(importance):
     table, _ = compare_on(TRUTH, importance, STRATEGIES, 1, 0.3)
     assert table["block_evaluations"].max() <= 0.3 * 511
@@ -375,6 +400,7 @@ def test_racing_from_files_leaves_out_what_was_dropped(files, tmp_path):
     table, about = read_masks(tmp_path / "m.parquet")
     assert about["racing_confidence"] == 0.6
     assert len(table) + about["dropped"] == 512
+    assert "1" * 9 in set(table["mask"])
 
 
 def test_ablation_has_all_rules_on_the_same_masks(files):
