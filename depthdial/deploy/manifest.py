@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -107,8 +110,13 @@ class Manifest(_Record):
 
 
 def write_manifest(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
-    """Write ``manifest.json`` into the folder of a bundle."""
-    write_json(Path(bundle) / NAME, manifest.model_dump(mode="json"))
+    """Write ``manifest.json`` into the folder of a bundle, with a digest of its own content."""
+    values = manifest.model_dump(mode="json")
+    write_json(Path(bundle) / NAME, {**values, "sha256": _digest(values)})
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manifest:
@@ -117,10 +125,14 @@ def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manife
     Raises ArtefactError that names the file: not a manifest, missing, foreign or changed since it was linked.
     """
     path = Path(bundle) / NAME
+    values = read_json(path)
+    expected = values.pop("sha256", None) if isinstance(values, dict) else None
     try:
-        manifest = Manifest.model_validate(read_json(path))
+        manifest = Manifest.model_validate(values)
     except ValidationError as error:
         raise ArtefactError(f"{path}: not the manifest of a bundle: {error}") from None
+    if expected != _digest(values):
+        raise ArtefactError(f"{path}: its content does not match its own sha256; link or copy the bundle again")
     if verify:
         verify_files(bundle, manifest)
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,24 @@ def test_a_flipped_byte_is_refused_with_the_name_of_the_file(bundle: Path, name:
     (bundle / name).write_bytes(content)
     with pytest.raises(ArtefactError, match=f"{name}: sha256 is"):
         read_manifest(bundle)
+
+
+def test_a_flipped_bit_anywhere_in_the_manifest_is_refused(bundle: Path) -> None:
+    path = bundle / "manifest.json"
+    content = path.read_bytes()
+    meaning = json.loads(content)
+    for place in range(0, len(content), 7):
+        for bit in (0, 1, 4):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            path.write_bytes(changed)
+            try:
+                same = json.loads(changed) == meaning
+            except ValueError:
+                same = False
+            if not same:  # white space may change
+                with pytest.raises(ArtefactError, match=r"manifest\.json"):
+                    read_manifest(bundle)
 
 
 def test_a_missing_file_is_refused(bundle: Path) -> None:
