@@ -19,16 +19,20 @@ from depthdial.config.traces import Traces
 from depthdial.errors import ScheduleError
 from depthdial.files import write_text
 from depthdial.replay.compare import compare
+from depthdial.replay.policies import Scheduled
+from depthdial.replay.simulate import plan, replay
 from depthdial.schedule import solve as solving
 from depthdial.schedule.build import build_schedule
-from depthdial.schedule.choices import read_latency_table
-from depthdial.traces.trace import read_traces
+from depthdial.schedule.choices import choices_of, read_latency_table
+from depthdial.schedule.table import ScheduleTable
+from depthdial.traces.trace import Trace, read_traces
 from tests.rigs.schedules import latency_table, random_problem
-from tests.rigs.serving import KEYS, serve_for_real
+from tests.rigs.serving import KEYS, Agreement, serve_for_real
 
 ROOT = Path(__file__).parents[1]
 SIZES = ((4, 16, 8), (10, 20, 15), (10, 60, 30))
 SEEDS = range(5)
+Traced = tuple[Trace, ...]
 FEEDBACK = "schedule with feedback"
 
 
@@ -75,8 +79,8 @@ def measured_table() -> tuple[pd.DataFrame, str, str]:
     return latency_table(), "resnet20-sd", "made up"
 
 
-def regret_table(table: pd.DataFrame, network: str) -> pd.DataFrame:
-    """Every policy on every held-out trace of the default experiment."""
+def policies(table: pd.DataFrame, network: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every policy on every held-out trace of the default experiment; and the parts of the selector."""
     settings, traces = Schedule(), Traces()
 
     def files(names: tuple[str, ...]) -> list[str]:
@@ -87,7 +91,40 @@ def regret_table(table: pd.DataFrame, network: str) -> pd.DataFrame:
     full = schedule.full_latency_ms
     training = read_traces(files(traces.estimate), traces.estimate_seeds, full)
     held_out = read_traces(files(traces.held_out), traces.held_out_seeds, full)
-    return compare(table, schedule, settings, training, held_out).summary
+    summary = compare(table, schedule, settings, training, held_out).summary
+    return summary, parts_table(table, schedule, training, held_out)
+
+
+PARTS: dict[str, tuple[dict[str, int], bool]] = {
+    "all as by default": ({}, True),
+    "no estimate of the slowdown": ({"gain": 0}, True),
+    "no feedback of energy": ({}, False),
+    "margin of one deviation": ({"margin": 16}, True),
+    "hysteresis of 5 %": ({"band": 51}, True),
+    "dwell of 5 decisions": ({"min_dwell": 5}, True),
+}
+
+
+def parts_table(table: pd.DataFrame, schedule: ScheduleTable, training: Traced, held_out: Traced) -> pd.DataFrame:
+    """The schedule with feedback, with each part of the selector switched off or on."""
+    choices = choices_of(table, schedule.network)
+    names, planned = [choice.name for choice in choices], plan(training)
+    rows = []
+    for label, (update, energy) in PARTS.items():
+        changed = schedule.model_copy(update={"selector": schedule.selector.model_copy(update=update)})
+        for trace in held_out:
+            charge = schedule.charge_j * trace.duration_s / (Schedule().horizon_h * 3600)
+            policy = Scheduled(changed, names, feedback=True, energy=energy)
+            run = replay(policy, trace, choices, charge, planned)
+            rows.append(
+                {
+                    "parts": label,
+                    "offered": float(run.value.sum() / trace.arrivals.sum()),
+                    "misses": 1 - float(run.met.sum() / run.served.sum()),
+                    "switches": run.switches,
+                }
+            )
+    return pd.DataFrame(rows).groupby("parts", sort=False).mean()
 
 
 def main() -> None:
@@ -95,10 +132,10 @@ def main() -> None:
     times = solve_times()
     plain = [plain_model_s(seed) for seed in SEEDS[:2]]
     table, network, source = measured_table()
-    summary = regret_table(table, network)
+    summary, parts = policies(table, network)
     with tempfile.TemporaryDirectory() as folder:
         real = serve_for_real(Path(folder), rounds=4, steps=300)
-    write_text(ROOT / "docs/benchmarks/schedule.md", report(times, plain, summary, source, real.real, real.replayed))
+    write_text(ROOT / "docs/benchmarks/schedule.md", report(times, plain, summary, parts, source, real))
     print((ROOT / "docs/benchmarks/schedule.md").read_text())  # noqa: T201
     largest = times[times["cells"] == SIZES[-1][0] * SIZES[-1][1]]
     ours = summary[summary["policy"] == FEEDBACK]
@@ -128,9 +165,9 @@ def report(
     times: pd.DataFrame,
     plain: list[float],
     summary: pd.DataFrame,
+    parts: pd.DataFrame,
     source: str,
-    real: dict[str, list[float]],
-    replayed: dict[str, list[float]],
+    real: Agreement,
 ) -> str:
     """The tables as Markdown."""
     lines = [
@@ -166,6 +203,17 @@ def report(
         )
     lines += [
         "",
+        "The schedule with feedback, with parts of the selector switched off or on (means over the held-out traces):",
+        "",
+        "| parts | right and in time | misses | switches |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {label} | {row['offered']:.2%} | {row['misses']:.3%} | {row['switches']:.0f} |"
+        for label, row in parts.iterrows()
+    ]
+    lines += [
+        "",
         "Real inference with IREE beside the replay of the same trace, with latencies measured in the same process",
         "(mean and standard deviation of the rounds):",
         "",
@@ -173,7 +221,7 @@ def report(
         "|---|---|---|",
     ]
     for key in KEYS:
-        a, b = np.array(real[key]), np.array(replayed[key])
+        a, b = np.array(real.real[key]), np.array(real.replayed[key])
         lines.append(f"| {key} | {a.mean():.4g} ± {a.std(ddof=1):.2g} | {b.mean():.4g} ± {b.std(ddof=1):.2g} |")
     return "\n".join([*lines, ""])
 

@@ -61,10 +61,13 @@ class Greedy:
 class Scheduled:
     """The shipped table through the Python selector, without or with what feedback adds."""
 
-    def __init__(self, table: ScheduleTable, names: Sequence[str], *, feedback: bool) -> None:
-        """``names`` are those of the dial's configurations, in the order in which they are numbered here."""
+    def __init__(self, table: ScheduleTable, names: Sequence[str], *, feedback: bool, energy: bool = True) -> None:
+        """``names`` are those of the dial's configurations, in the order in which they are numbered here.
+
+        ``energy`` false leaves out the energy that was really used, and keeps what else ``feedback`` brings.
+        """
         self.name = "schedule with feedback" if feedback else "schedule"
-        self._feedback = feedback
+        self._feedback, self._energy = feedback, feedback and energy
         if not feedback:
             plain = table.selector.model_copy(update={"gain": 0, "margin": 0, "band": 0, "min_dwell": 0})
             table = table.model_copy(update={"selector": plain})
@@ -77,7 +80,7 @@ class Scheduled:
         planned = moment.planned_share * moment.charge_j * 1e3
         inputs = Inputs.measured(
             deadline_ms=moment.deadline_ms,
-            energy_left_mj=moment.energy_left_j * 1e3 if self._feedback else planned,
+            energy_left_mj=moment.energy_left_j * 1e3 if self._energy else planned,
             energy_planned_mj=planned,
             battery=moment.energy_left_j / moment.charge_j,
             rate_hz=moment.rate_hz,
