@@ -42,6 +42,7 @@ def solve_times() -> pd.DataFrame:
     for levels, deadlines, configurations in SIZES:
         for seed in SEEDS:
             problem = random_problem(seed, levels, deadlines, configurations, resident=6, budget=0.5, moves=True)
+            start = time.process_time()
             solution = solving.solve(problem)
             rows.append(
                 {
@@ -49,6 +50,7 @@ def solve_times() -> pd.DataFrame:
                     "configurations": configurations,
                     "seed": seed,
                     "solve_s": solution.seconds,
+                    "cpu_s": time.process_time() - start,
                     "gap": solution.gap,
                 }
             )
@@ -142,6 +144,7 @@ def main() -> None:
     result = {
         "solve_s_600x30": round(float(largest["solve_s"].max()), 3),
         "solve_s_600x30_median": round(float(largest["solve_s"].median()), 3),
+        "solve_cpu_s_600x30": round(float(largest["cpu_s"].max()), 3),
         "gap_600x30": float(largest["gap"].max()),
         "plain_model_s_600x30": round(max(plain), 2),
         "regret": round(float(ours["regret"].mean()), 5),
@@ -177,13 +180,14 @@ def report(
         "switches minimised too. The one straightforward model (PuLP, HiGHS, the same tolerance) takes "
         f"{', '.join(f'{s:.1f}' for s in plain)} s on the first instances of 600 x 30.",
         "",
-        "| cells | configurations | median / s | worst / s | worst gap |",
-        "|---|---|---|---|---|",
+        "| cells | configurations | median / s | worst / s | worst of the processor / s | worst gap |",
+        "|---|---|---|---|---|---|",
     ]
     for (cells, configurations), rows in times.groupby(["cells", "configurations"]):
         seconds = rows["solve_s"]
         lines.append(
-            f"| {cells} | {configurations} | {seconds.median():.2f} | {seconds.max():.2f} | {rows['gap'].max():.1e} |"
+            f"| {cells} | {configurations} | {seconds.median():.2f} | {seconds.max():.2f} | "
+            f"{rows['cpu_s'].max():.2f} | {rows['gap'].max():.1e} |"
         )
     lines += [
         "",

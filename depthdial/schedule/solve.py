@@ -64,6 +64,8 @@ class Optimum:
     model: Model
     solved: Solved
     residents: frozenset[int]
+    linear: float | None = None
+    """Value of the linear relaxation that the model was polished from; its reduced costs are in the variables."""
 
 
 def solve(problem: Problem, time_limit_s: float = 30.0) -> Solution:
@@ -231,7 +233,7 @@ def _within(
                 x.varValue = float(choice[s] == c)
             assert relaxed.accuracy is not None
             value = -float(relaxed.accuracy.value())
-            return Optimum(relaxed, Solved(value, min(value, linear.value), 0), residents)
+            return Optimum(relaxed, Solved(value, min(value, linear.value), 0), residents, linear.value)
     model = build(problem, cells, objective, residents=residents, **bounds)
     solved = run(model, _left(deadline))
     return None if solved is None else Optimum(model, solved, residents)
@@ -252,11 +254,14 @@ def _fewest_switches(problem: Problem, best: Optimum, deadline: float, bounds: d
     assert best.model.accuracy is not None
     least = best.model.accuracy.value() - TIE
     cells = Cells.of(problem)
-    relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
-    linear = run(relaxed, _left(deadline), integer=False)
-    assert linear is not None
+    relaxed, linear = best.model, best.linear
+    if linear is None:
+        relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
+        solved = run(relaxed, _left(deadline), integer=False)
+        assert solved is not None
+        linear = solved.value
     model = build(problem, cells, "switches", residents=best.residents, least_accuracy=least, **bounds)
-    _leave_out(model, relaxed, -linear.value - least)
+    _leave_out(model, relaxed, -linear - least)
     try:
         solved = run(model, min(SWITCH_LIMIT_S, _left(deadline)))
     except ScheduleError:
