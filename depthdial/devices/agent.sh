@@ -93,6 +93,7 @@ observe() {
 run() {
     folder=$1 tick=$2 seconds=$3
     shift 3
+    : >"$scratch/samples" # the observer of a short program may be killed before it opens its file
     read -r began _ </proc/uptime
     (cd -- "$folder" && exec "$@") >"$scratch/out" 2>"$scratch/err" </dev/null &
     tool=$!

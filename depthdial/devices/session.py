@@ -131,6 +131,10 @@ class Session:
         status, rest = self._answer("done", limit_s + SLACK_S)
         ended = time.monotonic()
         fields = rest.split()
+        if len(fields) != 5:
+            raise DeviceError(
+                f"device {self.device.name}: {program[0]} left no result there; is the disk of {self.root} full?"
+            )
         sizes = [int(size) for size in fields[2:]]
         output, errors, samples = (self.channel.exactly(size, ANSWER_S + size / 1e5) for size in sizes)
         text = samples.decode("utf-8", "replace")
@@ -187,7 +191,10 @@ class Session:
 
     def disk_report(self) -> str:
         """Why a file could not be written, as far as the device's free space tells."""
-        lines = (self.text("df", "-Pk", ".") or "").splitlines()
+        try:
+            lines = (self.text("df", "-Pk", ".") or "").splitlines()
+        except DeviceError:
+            lines = []
         free = f"{lines[-1].split()[3]} kB free there" if len(lines) > 1 else "so full that nothing can be written"
         return f"files could not be written to {self.root} ({free}); make room, or change `directory`"
 

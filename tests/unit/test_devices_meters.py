@@ -355,6 +355,13 @@ def test_a_program_that_hangs_is_killed_there(tmp_path: Path) -> None:
         assert session.run(["true"]).status == 0
 
 
+def test_short_programs_never_get_the_samples_of_others(tmp_path: Path) -> None:
+    with session_of(tmp_path, {"kind": "modelled"}) as session:
+        session.run(["sleep", "0.3"], tick_ms=10)
+        for _ in range(100):
+            assert len(session.run(["true"], tick_ms=10).samples) <= 3
+
+
 def test_the_mean_is_over_time_not_over_samples() -> None:
     power = Power(np.array([1.0, 2.0, 10.0]), np.array([1.0, 1.0, 8.0]), np.array([1.0, 1.0, 5.0]))
     assert power.mean_w == pytest.approx(4.2)
