@@ -12,7 +12,7 @@ from depthdial.schedule.model import Cells, budget_prices, build, run
 from depthdial.schedule.problem import Problem
 from depthdial.schedule.solve import Solution, solve
 
-BINDING = 1e-4
+BINDING = 1e-2
 """A budget binds if less than this share of it is left and more of it would buy accuracy."""
 
 
@@ -55,7 +55,7 @@ def _servable_misses(problem: Problem, solution: Solution) -> float:
 def is_binding(solution: Solution, prices: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which budgets bind; shape (budgets,)."""
     left = 1 - solution.energy_mj / solution.limits_mj
-    return np.asarray((prices > 0) & (left < BINDING + 1e-2), dtype=np.bool_)
+    return np.asarray((prices > 0) & (left < BINDING), dtype=np.bool_)
 
 
 def time_prices(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> list[TimePrice]:
