@@ -77,40 +77,39 @@ def tune(
     if none is left.
     """
     network, target_name = names
-    text, refused = program(arch, Mask.full(arch.n_blocks)), {}
+    about = f"{network}, target {target_name}"
     samples: dict[str, list[float]] = {}
+    refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for variant in target.variants:
-            about = f"{network}, variant {variant}, target {target_name}"
+            module = Path(folder) / f"{variant}.vmfb"
+            compiler = Compiler(f"{about}, variant {variant}", Path(log_folder) / f"{variant}.iree.log")
             try:
-                compiler = Compiler(about, Path(log_folder) / f"{variant}.iree.log")
-                (Path(folder) / f"{variant}.vmfb").write_bytes(compiler.module(text, target, variant))
-                _check(Path(folder) / f"{variant}.vmfb", Path(exported), settings, about)
+                module.write_bytes(compiler.module(program(arch, Mask.full(arch.n_blocks)), target, variant))
+                _check(module, Path(exported), settings, compiler.about)
                 samples[variant] = []
             except DeployError as error:
                 refused[variant] = str(error)
                 log.warning("%s", error)
         for _ in range(ROUNDS):
-            for variant in samples:
-                module = Path(folder) / f"{variant}.vmfb"
-                samples[variant] += _time(module, Path(exported), settings.tune_threads)
+            for variant, taken in samples.items():
+                taken += _time(Path(folder) / f"{variant}.vmfb", Path(exported), settings.tune_threads)
     if not samples:
-        raise DeployError(f"{network}, target {target_name}: no variant can be used: {'; '.join(refused.values())}")
-    result = Tuning(
-        target=target_name,
-        threads=settings.tune_threads,
-        chosen=min(samples, key=lambda variant: statistics.median(samples[variant])),
-        timings=(
-            *(
-                Timing(variant=variant, median_ms=statistics.median(taken), samples_ms=tuple(taken))
-                for variant, taken in samples.items()
-            ),
-            *(Timing(variant=variant, refused=why) for variant, why in refused.items()),
-        ),
-    )
+        raise DeployError(f"{about}: no variant can be used: {'; '.join(refused.values())}")
+    result = _result(target_name, settings.tune_threads, samples, refused)
     write_json(output, result.model_dump(mode="json"))
-    log.info("%s, target %s: %s is fastest", network, target_name, result.chosen)
+    log.info("%s: %s is fastest", about, result.chosen)
     return result
+
+
+def _result(target: str, threads: int, samples: dict[str, list[float]], refused: dict[str, str]) -> Tuning:
+    medians = {variant: statistics.median(taken) for variant, taken in samples.items()}
+    timings = [
+        Timing(variant=variant, median_ms=medians[variant], samples_ms=tuple(taken))
+        for variant, taken in samples.items()
+    ]
+    timings += [Timing(variant=variant, refused=why) for variant, why in refused.items()]
+    return Tuning(target=target, threads=threads, chosen=min(medians, key=medians.__getitem__), timings=tuple(timings))
 
 
 def _arguments(module: Path) -> list[str]:

@@ -187,7 +187,7 @@ def test_tuning_takes_the_fastest_variant_that_is_right(case: tuple[Case, Path],
     medians = {one.variant: one.median_ms for one in found.timings if one.median_ms is not None}
     assert set(medians) == {"tiled", "compiler"}
     assert found.chosen == min(medians, key=medians.__getitem__)
-    assert "variant wrong, target host: iree-compile failed" in (found.timings[-1].refused or "")
+    assert "net, target host, variant wrong: iree-compile failed" in (found.timings[-1].refused or "")
     assert read_tuning(output) == found
     only = Target(triple=HOST.triple, cpu="host", variants={"wrong": ways["wrong"]})
     with pytest.raises(DeployError, match="net, target host: no variant can be used"):
