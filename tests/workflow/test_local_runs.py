@@ -148,14 +148,14 @@ def test_a_killed_run_ends_with_the_same_results(
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     logs = place / "logs" / "cluster" / stage
     shutil.rmtree(logs)
-    run = Run(place, *LOCAL, *SMALL, "bundle_all")
+    run = Run(place, *LOCAL, "bundle_all", *SMALL)
     deadline = time.monotonic() + 240
     while not any(sign is None or sign in log.read_text() for log in logs.glob("*.log")):
         assert time.monotonic() < deadline, run.text
         time.sleep(0.02)
     run.kill()
     assert_whole(place / RESULTS)
-    done = snakemake(place, *LOCAL, *SMALL, "bundle_all", timeout_s=600)
+    done = snakemake(place, *LOCAL, "bundle_all", *SMALL, timeout_s=600)
     assert done.code == 0, done.text
     assert fingerprint(place) == fingerprint(finished)
     if stage == "train":
