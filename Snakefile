@@ -32,4 +32,4 @@ rule all:
     input:
         rules.bundle_all.input,
         rules.figures.input,
-        f"results/{C.experiment}/report.html",
+        rules.report.input,

@@ -1,7 +1,7 @@
 # One page that someone opens first and understands without the README.
 
 
-rule report:
+rule write_report:
     """Write the report: one page with everything inside it."""
     input:
         dial_figures=figure_files(DIALS, "svg"),
@@ -17,7 +17,7 @@ rule report:
             category="Report",
         ),
     log:
-        "logs/{experiment}/report.log",
+        "logs/{experiment}/write_report/report.log",
     conda:
         "../envs/report.yaml"
     resources:
@@ -32,4 +32,14 @@ rule report:
         code=code_digest("depthdial.report"),
         template=file_digest("depthdial/report/page.html"),
     script:
-        "../workflow_scripts/report.py"
+        "../workflow_scripts/write_report.py"
+
+
+localrules:
+    report,
+
+
+rule report:
+    """The report of the experiment."""
+    input:
+        f"results/{C.experiment}/report.html",

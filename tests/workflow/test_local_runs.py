@@ -17,7 +17,7 @@ from tests.system.snakemake_run import ROOT, SMALL, Run, checkout, snakemake
 pytestmark = pytest.mark.slow
 LOCAL = ("--cores", "2", "--rerun-incomplete")
 RESULTS = Path("results/cluster")
-AFTER_SCHEDULE = {"replay_traces", "draw_schedule", "draw_curve", "draw_trace", "draw_policies", "report"}
+AFTER_SCHEDULE = {"replay_traces", "draw_schedule", "draw_curve", "draw_trace", "draw_policies", "write_report"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def planned(place: Path, *arguments: str) -> set[str]:
     done = snakemake(place, *LOCAL, *SMALL, "--dry-run", *arguments)
     assert done.code == 0, done.text
     jobs = re.findall(r"^(\w+) +\d+$", done.text, re.M)
-    return set(jobs) - {"total", "all", "figures", "job"}
+    return set(jobs) - {"total", "all", "figures", "report", "job"}
 
 
 def changed(place: Path, *keys: str | int, value: object) -> set[str]:
@@ -80,7 +80,7 @@ def test_the_report_of_snakemake_works_too(finished: Path) -> None:
 
 
 def test_a_colour_redraws_the_figures_that_show_it(finished: Path) -> None:
-    assert changed(finished, "figures", "oracle", value="#123456") == {"draw_trace", "draw_policies", "report"}
+    assert changed(finished, "figures", "oracle", value="#123456") == {"draw_trace", "draw_policies", "write_report"}
 
 
 def test_a_setting_of_the_schedule_reruns_the_schedule(finished: Path) -> None:
