@@ -20,6 +20,7 @@ from depthdial.errors import DeviceError
 logger = logging.getLogger(__name__)
 ANSWER_S = 30.0
 SLACK_S = 30.0
+CONNECT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Session:
     def __init__(self, device: Device, runner: Runner | None = None) -> None:
         self.device = device
         self.runner = runner or runner_for(device)
-        self.channel = Channel(device.name, self.runner)
-        self.root = self._enter()
+        self.channel, self.root = enter(device, self.runner, device.directory)
 
     def __enter__(self) -> Session:
         return self
@@ -69,29 +69,8 @@ class Session:
     ) -> None:
         self.channel.close(5.0 if kind is None else 0.5)
 
-    def _enter(self) -> str:
-        try:
-            self.channel.request("enter", self.device.directory)
-            status, root = self._answer("entered", CONNECT_S + ANSWER_S)
-            if status:
-                raise DeviceError(
-                    f"device {self.device.name}: cannot make the folder {self.device.directory} there; is the disk "
-                    f"full or read-only, or does it belong to somebody else? Mend that, or change `directory`"
-                )
-        except BaseException:
-            self.channel.close()
-            raise
-        return root
-
     def _answer(self, verb: str, seconds: float) -> tuple[int, str]:
-        line = self.channel.line(seconds)
-        words = line.split(" ", 2)
-        if len(words) < 3 or words[0] != verb or not words[1].isdigit():
-            raise DeviceError(
-                f"device {self.device.name}: expected {verb!r}, got {line[:200]!r}; does a login script on the device "
-                f"print something? It must not when there is no terminal"
-            )
-        return int(words[1]), words[2]
+        return answer(self.channel, verb, seconds)
 
     def lock(self, purpose: str) -> None:
         """Wait until no other run holds the device. Raises DeviceError that names the holder after ``lock_minutes``."""
@@ -169,10 +148,8 @@ class Session:
 
     def send_files(self, files: Mapping[str, Path], folder: str) -> None:
         """Put files into an existing folder, over a connection of their own."""
-        channel = Channel(self.device.name, self.runner)
+        channel, _ = enter(self.device, self.runner, self.root)
         try:
-            channel.request("enter", self.root)
-            channel.line(CONNECT_S + ANSWER_S)
             channel.request("receive", folder)
             with tarfile.open(fileobj=_Sink(channel), mode="w|", format=tarfile.USTAR_FORMAT) as archive:  # type: ignore[call-overload]
                 for name, path in files.items():
@@ -197,6 +174,44 @@ class Session:
             lines = []
         free = f"{lines[-1].split()[3]} kB free there" if len(lines) > 1 else "so full that nothing can be written"
         return f"files could not be written to {self.root} ({free}); make room, or change `directory`"
+
+
+def enter(device: Device, runner: Runner, folder: str) -> tuple[Channel, str]:
+    """A far side in its working folder, and that folder's absolute path.
+
+    A busy SSH server may drop a connection before it says a word (its MaxStartups); only then it is tried again.
+    """
+    for attempt in range(CONNECT_ATTEMPTS):
+        channel = Channel(device.name, runner)
+        try:
+            channel.request("enter", folder)
+            status, root = answer(channel, "entered", CONNECT_S + ANSWER_S)
+        except BaseException as error:
+            channel.close(0.5)
+            if "kex_exchange_identification" in str(error) and attempt + 1 < CONNECT_ATTEMPTS:
+                time.sleep(1)
+                continue
+            raise
+        if status == 0:
+            return channel, root
+        channel.close()
+        break
+    raise DeviceError(
+        f"device {device.name}: cannot make the folder {device.directory} there; is the disk full or read-only, or "
+        f"does it belong to somebody else? Mend that, or change `directory`"
+    )
+
+
+def answer(channel: Channel, verb: str, seconds: float) -> tuple[int, str]:
+    """Status and text of the far side's answer to ``verb``. Raises DeviceError for anything else."""
+    line = channel.line(seconds)
+    words = line.split(" ", 2)
+    if len(words) < 3 or words[0] != verb or not words[1].isdigit():
+        raise DeviceError(
+            f"device {channel.name}: expected {verb!r}, got {line[:200]!r}; does a login script on the device "
+            f"print something? It must not when there is no terminal"
+        )
+    return int(words[1]), words[2]
 
 
 class _Sink:
