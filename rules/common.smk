@@ -15,6 +15,7 @@ from depthdial.devices.connection import agent_source
 from depthdial.errors import DepthDialError
 from depthdial.files import sha256_file
 from depthdial.locks import release_stale_locks
+from depthdial.orphans import cancel_orphans
 from depthdial.provenance import code_digest
 
 try:
@@ -251,3 +252,9 @@ def figure_files(places, *suffixes):
 def in_places(pattern):
     """``pattern`` for every dial on every device, in their order."""
     return [f"results/{C.experiment}/{pattern.format(**place)}" for place in PLACES]
+
+
+# What a head that was killed left in Slurm's queue would run beside the jobs of this one.
+onstart:
+    if workflow.is_main_process and (orphans := cancel_orphans(Path.cwd(), ALIVE)):
+        logger.info(f"Cancelled {len(orphans)} jobs of an earlier run in this folder: {' '.join(orphans)}")

@@ -52,8 +52,8 @@ class Settings:
     accounting: bool = False
     node_timeout_s: int = 10
     """How long a node may be silent before Slurm gives it up (SlurmdTimeout; sites use minutes)."""
-    min_job_age_s: int = 300
-    """How long squeue still shows a finished job (MinJobAge; Slurm's own default)."""
+    min_job_age_s: int = 3600
+    """How long squeue still shows a finished job (MinJobAge; sites have 300), so that tests can look back."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,11 @@ class Cluster:
 
         def found() -> list[Job]:
             jobs = [job for job in self.jobs(what) if job.state == "RUNNING"]
-            return [job for job in jobs if any("script" in " ".join(p.cmdline()) for p in self.processes(job.node))]
+            return [
+                job
+                for job in jobs
+                if any(".snakemake/scripts/" in " ".join(p.cmdline()) for p in self.processes(job.node))
+            ]
 
         wait_until(f"a job of {what} runs", lambda: bool(found()), timeout_s)
         return found()[0]

@@ -20,7 +20,7 @@ def test_sacct_reports_what_jobs_have_come_to_and_a_gpu_is_asked_for(
     network = Path("results/cluster/digits/resnet8/seed0")
     (place / network / "masks/shard0.parquet").unlink()
     asked = ("--set-resources", "evaluate_masks:gpu=1", "--slurm-status-command", "sacct")
-    head = Run(place, *ON_SLURM, *SMALL, *asked, str(network / "masks.parquet"))
+    head = Run(place, str(network / "masks.parquet"), *ON_SLURM, *SMALL, *asked)
     cancelled = slurm_with_accounting.running("evaluate_masks_wildcards_cluster_digits_resnet8")
     assert cancelled.node == slurm_with_accounting.nodes[-1], "the only node with a GPU"
     run("scancel", cancelled.name)

@@ -71,7 +71,7 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
     (place / DIAL / "masks/shard0.parquet").unlink()
     poor = ("--set-resources", "evaluate_masks:mem_mb=150", "--retries", "0")
-    done = snakemake(place, *ON_SLURM, *SMALL, *poor, "masks_all")
+    done = snakemake(place, "masks_all", *ON_SLURM, *SMALL, *poor)
     assert done.code == 1
     assert "Error in rule evaluate_masks" in done.text
     assert "SLURM status is: " in done.text
@@ -80,7 +80,7 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
         (place / ".snakemake/slurm_logs/rule_evaluate_masks").rglob("*.log")
     )
     assert any("exceeded memory limit" in log.read_text() for log in logs), logs
-    assert snakemake(place, *ON_SLURM, *SMALL, "masks_all").code == 0
+    assert snakemake(place, "masks_all", *ON_SLURM, *SMALL).code == 0
     assert not differing_results(place / DIAL / "masks", on_slurm / DIAL / "masks")
 
 
@@ -88,25 +88,23 @@ def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
     on_slurm: Path, slurm: Cluster, tmp_path: Path
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
-    shutil.rmtree(place / "results/cluster/digits/resnet8")
-    (place / DIAL / "weights.safetensors").unlink()
+    shutil.rmtree(place / DIAL)
     images = (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns
-    keep = "--slurm-keep-successful-logs"
-    head = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
-    orphan = slurm.running("train_wildcards_cluster_digits_resnet14-sd")
-    before = len(slurm.jobs("train_wildcards_cluster_digits_resnet14-sd"))
+    head = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
+    job = "train_wildcards_cluster_digits_resnet14-sd"
+    orphan = slurm.running(job)
+    before = {each.name for each in slurm.jobs(job)}
     head.kill()
     assert list((place / ".snakemake/locks").iterdir())
-    again = Run(place, *ON_SLURM, *SMALL, keep, "masks_all")
-    twice = "train_wildcards_cluster_digits_resnet14-sd"
-    wait_until("the job is submitted again", lambda: len(slurm.jobs(twice)) > before, timeout_s=120)
-    # The controller restarts underway: questions fail for a while, jobs go on.
-    slurm.stop_controller()
-    slurm.start_controller()
-    done = again.wait()
+    again = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
+    wait_until("the job is submitted again", lambda: len(slurm.jobs(job)) > len(before), timeout_s=120)
+    done = again.wait(600)
     assert done.code == 0, done.text
     assert "prepare_data" not in done.text
     assert (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns == images
     assert not differing_results(on_slurm / DIAL / "masks", place / DIAL / "masks")
-    logs = "".join(log.read_text() for log in (place / ".snakemake/slurm_logs/rule_train").rglob("*.log"))
-    assert "this job is already run by process" in logs or orphan.end <= slurm.jobs("train_wildcards")[-1].start
+    first = next(each for each in slurm.jobs(job) if each.name == orphan.name)
+    second = next(each for each in slurm.jobs(job) if each.name not in before)
+    assert f"Cancelled 1 jobs of an earlier run in this folder: {orphan.name}" in done.text
+    assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
+    assert first.end <= second.start
