@@ -42,7 +42,6 @@ def main(smk: Any) -> None:
         "images_sha256": images,
         "device": recipe.device,
         "threads": smk.threads,
-        "seconds": sum(row["seconds"] for row in history),
         "validation_accuracy": history[-1]["validation_accuracy"],
         "commit": git_commit(),
         "versions": versions("torch"),
