@@ -89,11 +89,11 @@ def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
     shutil.rmtree(place / DIAL)
-    images = (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns
     head = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
     job = "train_wildcards_cluster_digits_resnet14-sd"
     orphan = slurm.running(job)
     before = {each.name for each in slurm.jobs(job)}
+    images = (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns
     head.kill()
     assert list((place / ".snakemake/locks").iterdir())
     again = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
