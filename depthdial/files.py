@@ -74,6 +74,23 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise ArtefactError(f"{path}: not valid JSON ({error}); delete it and run again") from None
 
 
+def pack_metadata(kind: str, values: dict[str, Any]) -> dict[str, str]:
+    """Metadata of a safetensors file of our own: its kind and JSON values, as one entry.
+
+    The library writes several entries in an order that changes from run to run; one makes equal content equal files.
+    """
+    return {"depthdial": json.dumps({"format": kind, **values}, sort_keys=True)}
+
+
+def unpack_metadata(path: str | os.PathLike[str], metadata: dict[str, str] | None, kind: str) -> dict[str, Any]:
+    """The values that ``pack_metadata`` packed. Raises ArtefactError if the file is of another kind."""
+    values: dict[str, Any] = json.loads((metadata or {}).get("depthdial", "{}"))
+    if values.get("format") != kind:
+        found = values.get("format", "nothing")
+        raise ArtefactError(f"{path}: expected format {kind}, found {found}; delete it and run again")
+    return values
+
+
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from depthdial.errors import ArtefactError
-from depthdial.files import atomic_path
+from depthdial.files import atomic_path, pack_metadata, unpack_metadata
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-FORMAT = "depthdial-images-1"
+FORMAT = "images-1"
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,17 @@ def save_images(path: str | os.PathLike[str], name: str, classes: list[str], spl
         tensors[f"{split}_images"] = np.ascontiguousarray(content.images)
         tensors[f"{split}_labels"] = content.labels.astype(np.int64)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "info": json.dumps(info)})
+        save_file(tensors, temporary, pack_metadata(FORMAT, {"info": info}))
 
 
 def load_info(path: str | os.PathLike[str]) -> ImagesInfo:
     """Names and normalisation of a prepared file."""
     try:
         with safe_open(path, framework="numpy") as archive:
-            metadata = archive.metadata() or {}
+            metadata = archive.metadata()
     except (OSError, SafetensorError) as error:
         raise ArtefactError(f"{path}: cannot be read as prepared images ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise ArtefactError(f"{path}: expected format {FORMAT}, found {metadata.get('format', 'nothing')}")
-    values = json.loads(metadata["info"])
+    values = unpack_metadata(path, metadata, FORMAT)["info"]
     return ImagesInfo(
         values["name"],
         tuple(values["classes"]),

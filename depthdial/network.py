@@ -7,7 +7,6 @@ while training, an open block adds its branch unscaled; at inference a kept bloc
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -20,11 +19,11 @@ from torch.nn import functional
 
 from depthdial.arch import Architecture, BlockShape
 from depthdial.errors import ArtefactError
-from depthdial.files import atomic_path
+from depthdial.files import atomic_path, pack_metadata, unpack_metadata
 from depthdial.masks import Mask
 
 Scaling = Literal["none", "survival", "inverse"]
-FORMAT = "depthdial-weights-1"
+FORMAT = "weights-1"
 
 
 class Block(nn.Module):
@@ -158,29 +157,21 @@ def extract(net: ResNet, mask: Mask, scaling: Scaling) -> StaticResNet:
 
 def save_weights(path: str | os.PathLike[str], net: ResNet, about: dict[str, Any]) -> None:
     """Write weights as safetensors with architecture, survival and ``about`` (JSON values) as metadata."""
-    metadata = {
-        "format": FORMAT,
-        "architecture": json.dumps(net.arch.to_dict()),
-        "survival": json.dumps(net.survival),
-        "about": json.dumps(about),
-    }
+    values = {"architecture": net.arch.to_dict(), "survival": net.survival, "about": about}
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        save_file(tensors, temporary, pack_metadata(FORMAT, values))
 
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[ResNet, dict[str, Any]]:
     """The network in evaluation mode and what was said about it. Raises ArtefactError on a foreign file."""
     try:
         with safe_open(path, framework="pt") as archive:
-            metadata = archive.metadata() or {}
+            metadata = archive.metadata()
             state = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ArtefactError(f"{path}: cannot be read as safetensors ({error})") from None
-    if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "nothing")
-        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; train it again")
-    arch = Architecture.from_dict(json.loads(metadata["architecture"]))
-    net = ResNet(arch, json.loads(metadata["survival"]))
+    values = unpack_metadata(path, metadata, FORMAT)
+    net = ResNet(Architecture.from_dict(values["architecture"]), values["survival"])
     net.load_state_dict(state)
-    return net.eval(), json.loads(metadata["about"])
+    return net.eval(), values["about"]

@@ -1,12 +1,14 @@
 """Masks, architectures and networks."""
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 
 from depthdial.arch import Architecture
 from depthdial.errors import ArtefactError
+from depthdial.images import SPLITS, Split, save_images
 from depthdial.masks import Mask, all_masks
 from depthdial.network import ResNet, extract, load_weights, save_weights
 
@@ -104,10 +106,16 @@ def test_gates_open_with_their_survival_probability() -> None:
 def test_weights_survive_the_file(tmp_path) -> None:
     net = randomised(DEEPER, (0.9,) * 6)
     save_weights(tmp_path / "w.safetensors", net, {"seed": 3})
+    split = Split(np.zeros((1, 1, 8, 8), np.uint8), np.zeros(1, np.int64))
     loaded, about = load_weights(tmp_path / "w.safetensors")
     assert about == {"seed": 3}
+    save_weights(tmp_path / "again.safetensors", net, {"seed": 3})
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "w.safetensors").read_bytes()
     assert loaded.survival == net.survival
     assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), loaded.state_dict().values(), strict=True))
+    save_images(tmp_path / "i.safetensors", "d", ["a"], dict.fromkeys(SPLITS, split))
+    with pytest.raises(ArtefactError, match="expected format weights-1, found images-1"):
+        load_weights(tmp_path / "i.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"no weights")
     with pytest.raises(ArtefactError, match="cannot be read as safetensors"):
         load_weights(tmp_path / "x.safetensors")
