@@ -43,7 +43,7 @@ def draw_trace(data: pd.DataFrame, colours: Mapping[str, str], title: str, sourc
         axes[2].set(ylabel="charge left\n/ %", ylim=(0, 102))
         axes[3].set(ylabel="correct, in time\n/ 1000", xlabel="time / h", ylim=(0, None))
         axes[3].legend(loc="upper left")
-        mark_modelled(axes[2], source)
+        mark_modelled(axes[2], source, 0.98)
         return figure
 
 
@@ -73,7 +73,7 @@ def draw_policies(data: pd.DataFrame, colours: Mapping[str, str], title: str, so
             colour, marker = _look(row["policy"], colours)
             axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
         axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=title)
-        mark_modelled(axes[0], source)
+        mark_modelled(axes[0], source, 0.98)
         place = np.arange(len(data))
         for y, row in zip(place, data.to_dict("records"), strict=True):
             colour, marker = _look(row["policy"], colours)

@@ -54,23 +54,33 @@ def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
             axis.text(x + 0.5, y + 0.5, cell["configuration"], **text)
         axis.set(xlim=(0, len(columns)), ylim=(0, len(rows)), xlabel=TITLES.get(across, across))
         axis.set_ylabel(TITLES.get(up, up) if up else "")
-        axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{value:.3g}" for value in columns])
-        axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{value:.3g}" for value in rows])
+        axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{value:.2g}" for value in columns])
+        axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{value:g}" for value in rows])
         axis.grid(visible=False)
         axis.set_title("\n".join([title, *fixed]))
         return figure
 
 
 def draw_curve(curve: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
-    """Expected accuracy and missed conditions against the number of resident configurations."""
-    with canvas(width_mm, 0.62) as (figure, axis):
-        axis.plot(curve["resident"], curve["accuracy"], "-o", color=colours["dial"])
+    """What is minimised first, next and last, against the number of resident configurations.
+
+    Fewer misses come first, then budgets kept, then accuracy: accuracy may fall where one of the others gains.
+    """
+    rows = [
+        ("misses", 100, "missed\n/ % of inputs"),
+        ("over_budget", 100, "worst budget\nexceeded / %"),
+        ("accuracy", 1, "expected\naccuracy"),
+    ]
+    with canvas(width_mm, 1.0, rows=len(rows), sharex=True) as (figure, axes):
         used = curve[curve["used"]]
-        axis.plot(used["resident"], used["accuracy"], "o", ms=9, mfc="none", color=colours["dial"])
-        for row in used.to_dict("records"):
-            axis.annotate(
-                "shipped", (row["resident"], row["accuracy"]), (8, -10), textcoords="offset points", fontsize=7
-            )
-        axis.set_xticks(curve["resident"])
-        axis.set(xlabel="resident configurations K", ylabel="expected accuracy", title=title)
+        for axis, (column, scale, label) in zip(axes, rows, strict=True):
+            axis.plot(curve["resident"], scale * curve[column], "-o", color=colours["dial"])
+            axis.plot(used["resident"], scale * used[column], "o", ms=9, mfc="none", color=colours["dial"])
+            axis.set_ylabel(label)
+            axis.margins(y=0.25)
+        for axis in axes[:2]:
+            axis.set_ylim(bottom=0 if axis.get_ylim()[1] > 0 else -1)
+        axes[0].set_title(title)
+        axes[-1].set_xlabel("resident configurations K (ring: shipped)")
+        axes[-1].set_xticks(curve["resident"])
         return figure

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from depthdial.figures.style import canvas
 
@@ -40,10 +41,16 @@ def draw_searches(
             truth["macs"] / 1e6, truth["val_accuracy"], where="post", color="black", linewidth=1.4, label="truth"
         )
         axes[0].set(
-            xscale="log", yscale="log", xlabel="block evaluations / all masks", ylabel="missing hypervolume / true"
+            xscale="log",
+            yscale="log",
+            xlabel="block evaluations / those of all masks",
+            ylabel="missing hypervolume / true",
         )
         for share in (0.05, 0.01, 0.001):
             axes[0].axhline(share, color=colours["neutral"], linewidth=0.6, linestyle=":")
+        ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if share >= axes[0].get_xlim()[0]]
+        axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
+        axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].set_title(title)
         axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
         axes[1].legend(fontsize=6, loc="lower right")
@@ -74,5 +81,5 @@ def draw_ablation(table: pd.DataFrame, colours: Mapping[str, str], title: str, w
                 )
                 axis.plot(mean.index, mean, marker=marker, color=colours[colour], label=label, **line)
         axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=title, ylim=(0, 1.02))
-        axis.legend(fontsize=6, loc="upper left")
+        axis.legend(fontsize=6, loc="lower right")
         return figure

@@ -24,7 +24,7 @@ def skipping_data(masks: pd.DataFrame) -> pd.DataFrame:
 
 def draw_skipping(data: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
     """One panel per role; lines are means over seeds, bands span the seeds."""
-    with canvas(width_mm, 0.62 if len(data["role"].unique()) > 1 else 0.72, max(1, data["role"].nunique()),
+    with canvas(width_mm, 0.7 if len(data["role"].unique()) > 1 else 0.72, max(1, data["role"].nunique()),
                 sharey=True, sharex=True, squeeze=False) as (figure, axes):  # fmt: skip
         for axis, role in zip(axes[0], [r for r in ("dial", "control") if (data["role"] == r).any()], strict=True):
             part = data[data["role"] == role]

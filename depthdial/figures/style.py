@@ -125,10 +125,11 @@ def note(text: str) -> str:
     return f"{text} | depthdial {__version__}"
 
 
-def mark_modelled(axis: Axes, source: str) -> None:
+def mark_modelled(axis: Axes, source: str, height: float = 0.01) -> None:
     """Say across the plot that the energy in it was modelled, if it was."""
     if source == "modelled":
         axis.text(
-            0.99, 0.01, "energy modelled, not measured", transform=axis.transAxes, ha="right", va="bottom",
+            0.99, height, "energy modelled, not measured", transform=axis.transAxes, ha="right",
+            va="bottom" if height < 0.5 else "top",
             fontsize=6.5, style="italic", color="#A00000",
         )  # fmt: skip

@@ -11,13 +11,14 @@ from depthdial.schedule.table import ScheduleTable
 
 
 def curve_table(table: ScheduleTable) -> pd.DataFrame:
-    """One row per K: resident, accuracy, misses, configurations, chosen (the K of the schedule)."""
+    """One row per K: resident, accuracy, misses, over_budget, configurations, chosen (the K of the schedule)."""
     return pd.DataFrame(
         [
             {
                 "resident": point.resident,
                 "accuracy": point.accuracy,
                 "misses": point.misses,
+                "over_budget": point.over_budget,
                 "configurations": " ".join(point.configurations),
                 "used": point.resident == len(table.configurations),
             }

@@ -170,6 +170,13 @@ def _curve(problem: Problem, time_limit_s: float) -> tuple[CurvePoint, ...]:
             resident=resident,
             accuracy=solution.accuracy,
             misses=solution.misses,
+            over_budget=max(
+                (
+                    max(0.0, float(limit) / budget.limit_mj - 1)
+                    for limit, budget in zip(solution.limits_mj, problem.budgets, strict=True)
+                ),
+                default=0.0,
+            ),
             configurations=tuple(problem.choices[c].name for c in solution.residents),
         )
         for resident, solution in curve(problem, min(len(problem.choices), 8), time_limit_s)

@@ -75,6 +75,8 @@ class CurvePoint(_Part):
     resident: int
     accuracy: float
     misses: float
+    over_budget: float = 0.0
+    """Most by which a budget had to yield, as a share of it; fewer configurations may overspend where more do not."""
     configurations: tuple[str, ...]
 
 
