@@ -1,5 +1,6 @@
 """Linters and type checks, as part of the tests."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,20 @@ def test_the_lock_names_no_index() -> None:
     assert "http" not in lock
     assert "--index" not in lock
     assert "--hash=sha256:" in lock
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text()):
+        if "://" not in link:
+            assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
+
+
+def test_every_target_of_the_makefile_is_explained() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    explained = {line.split()[0] for line in done.stdout.splitlines()}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert targets <= explained
+    assert {"demo", "test", "help"} <= explained
