@@ -18,7 +18,8 @@ def test_sacct_reports_what_jobs_have_come_to_and_a_gpu_is_asked_for(
 ) -> None:
     place = shutil.copytree(finished_locally, tmp_path / "depthdial", symlinks=True)
     network = Path("results/cluster/digits/resnet8/seed0")
-    (place / network / "masks/shard0.parquet").unlink()
+    for made in ("masks/shard0.parquet", "masks.parquet"):
+        (place / network / made).unlink()
     asked = ("--set-resources", "evaluate_masks:gpu=1", "--slurm-status-command", "sacct")
     head = Run(place, str(network / "masks.parquet"), *ON_SLURM, *SMALL, *asked)
     cancelled = slurm_with_accounting.running("evaluate_masks_wildcards_cluster_digits_resnet8")
