@@ -33,7 +33,8 @@ class Benchmark(Section):
     extra_rounds: int = Field(default=5, ge=0, le=1000)
     """Rounds that may be repeated because they did not hold up; after that the device counts as too noisy."""
     window_ms: int = Field(default=250, ge=10, le=600_000)
-    """Least duration of a window, the time in which one configuration is inferred again and again."""
+    """Least duration of a window, the time in which one configuration is inferred again and again. With a meter it is
+    as long as energy needs to be valid: a second, and enough samples."""
     least_inferences: int = Field(default=50, ge=10, le=100_000)
     """Least number of inferences in a window, however long they take."""
     warm_up_ms: int = Field(default=50, ge=0, le=60_000)

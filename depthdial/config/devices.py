@@ -79,6 +79,15 @@ class NvmlMeter(_Meter):
     """Index of the GPU."""
 
 
+class AutoMeter(_Meter):
+    """RAPL where the device has counters that may be read; else the model."""
+
+    kind: Literal["auto"]
+    """Which meter this is."""
+    nominal_w: float = Field(default=5.0, gt=0, le=10_000)
+    """Power of the busy device in watts, for the model."""
+
+
 class ModelledMeter(Section):
     """No meter: energy is nominal power times latency, and says so wherever it appears."""
 
@@ -88,7 +97,9 @@ class ModelledMeter(Section):
     """Power of the busy device in watts, from its data sheet or a plug."""
 
 
-Meter = Annotated[RaplMeter | HwmonMeter | CommandMeter | NvmlMeter | ModelledMeter, Field(discriminator="kind")]
+Meter = Annotated[
+    AutoMeter | RaplMeter | HwmonMeter | CommandMeter | NvmlMeter | ModelledMeter, Field(discriminator="kind")
+]
 
 
 class Device(Section):

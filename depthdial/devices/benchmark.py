@@ -8,6 +8,7 @@ from pathlib import Path
 
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import Device
+from depthdial.devices.meters import least_window_ms, settle_meter
 from depthdial.devices.protocol import Job, measure
 from depthdial.devices.provision import KEPT, Bundle, check_machine, provide_bundle, provide_runtime, remove
 from depthdial.devices.records import write_records
@@ -35,6 +36,9 @@ def benchmark_device(
         raise DeviceError(f"device {device.name} runs target {device.target}, but {foreign[0]} is compiled for another")
     with Session(device) as session:
         session.lock(f"benchmark of {read[0].manifest.network}")
+        settle_meter(session)
+        least = least_window_ms(session.device.meter, settings.energy_samples)
+        settings = settings.model_copy(update={"window_ms": max(settings.window_ms, least)})
         machine = check_machine(session, read[0].manifest.target.triple)
         tools = provide_runtime(session, machine, Path(cache))
         folders = [provide_bundle(session, bundle) for bundle in read]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from depthdial.config.devices import LOCAL, Device, ModelledMeter
 from depthdial.config.targets import Target
-from depthdial.devices.meters import open_meter
+from depthdial.devices.meters import open_meter, settle_meter
 from depthdial.devices.provision import check_machine, stored, try_tools
 from depthdial.devices.sensors import find_sensors
 from depthdial.devices.session import Session
@@ -144,6 +144,7 @@ def _load(session: Session, target: Target) -> Finding:
 
 
 def _meter(session: Session, target: Target) -> Finding:
+    settle_meter(session)
     device = session.device
     if isinstance(device.meter, ModelledMeter):
         text = f"none; energy will be modelled as {device.meter.nominal_w:g} W x latency and marked so"

@@ -6,6 +6,8 @@ samples (any command, nvidia-smi), or nothing (a model). ``power`` turns what wa
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -15,13 +17,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.config.devices import CommandMeter, Device, HwmonMeter, ModelledMeter, NvmlMeter, RaplMeter
+from depthdial.config.devices import AutoMeter, CommandMeter, Device, HwmonMeter, ModelledMeter, NvmlMeter, RaplMeter
+from depthdial.config.devices import Meter as MeterSettings
 from depthdial.devices.connection import Channel, LocalRunner, Runner
 from depthdial.devices.records import Energy, EnergySource
 from depthdial.devices.sensors import number
 from depthdial.devices.session import Finished, Session
 from depthdial.errors import DeviceError
 
+logger = logging.getLogger(__name__)
+SHORTEST_MS = 1000
+"""A window this long makes little of the clock by which samples are aligned."""
 CLOCK_S = 0.01
 """Resolution of /proc/uptime, by which samples and windows are aligned."""
 CLOCK_SHARE = 0.02
@@ -77,6 +83,34 @@ class Meter(Protocol):
     def close(self) -> None:
         """Stop what was started."""
         ...
+
+
+def settle_meter(session: Session) -> None:
+    """Replace a meter that is to be found out, in the session's own settings, by what the device has."""
+    meter = session.device.meter
+    if not isinstance(meter, AutoMeter):
+        return
+    rapl = RaplMeter(kind="rapl", **meter.model_dump(exclude={"kind", "nominal_w"}))
+    chosen: RaplMeter | ModelledMeter = rapl
+    try:
+        found = Rapl.find(session, rapl)
+        session.watch(found.files)
+        done = session.run(["sleep", "1"], tick_ms=rapl.interval_ms)
+        session.watch(())
+        watts = found.power(done, [sample.values for sample in done.samples]).mean_w
+        if watts is None or not 0 < watts <= rapl.highest_w:
+            raise DeviceError(f"device {session.device.name}: its RAPL counters say {watts} W")
+    except DeviceError as error:
+        logger.info("energy is modelled: %s", error)
+        chosen = ModelledMeter(nominal_w=meter.nominal_w)
+    session.device = session.device.model_copy(update={"meter": chosen})
+
+
+def least_window_ms(meter: MeterSettings, samples: int) -> int:
+    """How long a window must last for the energy in it to be valid: long for the clock, and with enough samples."""
+    if isinstance(meter, AutoMeter | ModelledMeter):
+        return 0
+    return max(SHORTEST_MS, math.ceil(1.2 * samples * meter.interval_ms))
 
 
 def open_meter(session: Session) -> Meter:

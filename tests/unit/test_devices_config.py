@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from depthdial.config.benchmark import Benchmark
-from depthdial.config.devices import Device, ModelledMeter, load_devices
+from depthdial.config.devices import AutoMeter, Device, load_devices
 from depthdial.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[2] / "config" / "devices.yaml"
@@ -23,7 +23,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_the_shipped_file_says_what_the_defaults_are() -> None:
     device = load_devices(SHIPPED)["local"]
     assert device == Device(
-        name="local", title="this machine", target="host", meter=ModelledMeter(kind="modelled", nominal_w=15)
+        name="local", title="this machine", target="host", meter=AutoMeter(kind="auto", nominal_w=15)
     )
 
 

@@ -14,8 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthdial.config.devices import Device
-from depthdial.devices.meters import NOTHING, Hwmon, Power, Rapl, judge, open_meter, settle_idle
+from depthdial.config.devices import Device, ModelledMeter
+from depthdial.devices.meters import (
+    NOTHING,
+    Hwmon,
+    Power,
+    Rapl,
+    judge,
+    least_window_ms,
+    open_meter,
+    settle_idle,
+    settle_meter,
+)
 from depthdial.devices.sensors import environment, find_sensors, fingerprint
 from depthdial.devices.session import Finished, Sample, Session, parse_samples
 from depthdial.errors import DeviceError
@@ -217,6 +227,26 @@ def test_rapl_is_found_by_zone_and_read_while_it_wraps(tmp_path: Path) -> None:
         pytest.raises(DeviceError, match="energy_uj cannot be read"),
     ):
         open_meter(session)
+
+
+def test_a_meter_is_found_out_where_there_is_one(tmp_path: Path) -> None:
+    auto = {"kind": "auto", "nominal_w": 7.0}
+    with session_of(tmp_path, auto) as session:
+        settle_meter(session)
+        assert session.device.meter == ModelledMeter(nominal_w=7.0), "no RAPL at all"
+        assert least_window_ms(session.device.meter, 20) == 0
+    zone = "class/powercap/intel-rapl:0"
+    tree(
+        tmp_path / "sys",
+        {f"{zone}/name": "package-0", f"{zone}/max_energy_range_uj": 20_000_000, f"{zone}/energy_uj": 1},
+    )
+    with session_of(tmp_path, auto) as session:
+        settle_meter(session)
+        assert session.device.meter.kind == "modelled", "a counter that stands still, as in a virtual machine"
+    with session_of(tmp_path, auto) as session, changing(tmp_path / "sys" / zone / "energy_uj", 9.0, 1, 20_000_000):
+        settle_meter(session)
+        assert session.device.meter.kind == "rapl"
+        assert least_window_ms(session.device.meter, 20) == 1200
 
 
 def test_hwmon_is_found_by_chip_and_channel_or_label(tmp_path: Path) -> None:
