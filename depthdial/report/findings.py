@@ -78,6 +78,12 @@ def scheduled(schedule: ScheduleTable, policies: list[Row]) -> list[str]:
         if missed
         else "Every condition is met.",
     ]
+    exceeded = [budget.name for budget in schedule.budgets if budget.yielded]
+    if exceeded:
+        found.append(
+            f"No table that misses as little keeps every energy budget; exceeded by as little as possible: "
+            f"{', '.join(exceeded)}."
+        )
     means = {row["policy"]: row for row in policies}
     if {SCHEDULE, FULL} <= means.keys():
         ours, full = means[SCHEDULE], means[FULL]

@@ -101,7 +101,12 @@ def make_problem(settings: Settings, grid: Grid, choices: tuple[Choice, ...], co
         energy_mj=np.array([choice.energy_mj for choice in choices]),
         accuracy=np.array([choice.accuracy for choice in choices]),
         memory=np.array([choice.resident_bytes for choice in choices], dtype=np.int64),
-        budgets=_budgets(grid, conditions.weight, charge_j / MILLI / conditions.inferences * (1 + ROUNDING)),
+        budgets=_budgets(
+            grid,
+            conditions.weight,
+            charge_j / MILLI / conditions.inferences * (1 + ROUNDING),
+            yields=settings.charge_relative is not None,
+        ),
         resident=settings.resident,
         memory_bytes=settings.memory_bytes,
         ordered=_ordered(grid) if settings.monotone else (),
@@ -153,13 +158,17 @@ def _serves(
     return np.asarray(in_time & keeps_up & accurate, dtype=np.bool_)
 
 
-def _budgets(grid: Grid, weight: NDArray[np.float64], limit_mj: float) -> tuple[Budget, ...]:
-    """One budget for the whole grid or, with an axis of reserve, one for each of its levels."""
+def _budgets(grid: Grid, weight: NDArray[np.float64], limit_mj: float, yields: bool) -> tuple[Budget, ...]:
+    """One budget for the whole grid or, with an axis of reserve, one for each of its levels.
+
+    A charge in joules is a fact that the plan must keep. A relative one is a wish, made before anything was measured:
+    where the cheapest table that misses least needs more, it ``yields``, and the schedule says so.
+    """
     if not grid.has("reserve"):
-        return (Budget("charge", np.arange(grid.size), limit_mj, may_yield=False),)
+        return (Budget("charge", np.arange(grid.size), limit_mj, may_yield=yields),)
     level = grid.indices("reserve")
     return tuple(
-        Budget(f"reserve {value:g}", np.flatnonzero(level == i), limit_mj * value, may_yield=value < 1)
+        Budget(f"reserve {value:g}", np.flatnonzero(level == i), limit_mj * value, may_yield=yields or value < 1)
         for i, value in enumerate(grid.axis("reserve").values.tolist())
     )
 
