@@ -97,7 +97,7 @@ class Schedule(Section):
     """The charge, from 0 (what the cheapest configuration would draw for the planned load over the horizon) to 1
     (what the full network would)."""
     charge_j: PositiveFloat | None = None
-    """The charge in joules; instead of charge_relative. A plan that cannot keep it is refused; a relative one yields."""
+    """The charge in joules; instead of charge_relative. If no plan keeps it, it is refused; a relative one yields."""
     utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Greatest share of the time that inference may take: rate x latency."""
     floors: tuple[Floor, ...] = ()
