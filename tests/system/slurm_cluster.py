@@ -40,6 +40,13 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "sinfo")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
 
 
+def _command(process: psutil.Process) -> str:
+    """The command line of a process; empty if it has just ended."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
 class ClusterError(Exception):
     """The cluster cannot be started or did not do what was asked; the text says what to do."""
 
@@ -93,11 +100,7 @@ class Cluster:
 
         def found() -> list[Job]:
             jobs = [job for job in self.jobs(what) if job.state == "RUNNING"]
-            return [
-                job
-                for job in jobs
-                if any(".snakemake/scripts/" in " ".join(p.cmdline()) for p in self.processes(job.node))
-            ]
+            return [job for job in jobs if any(".snakemake/scripts/" in _command(p) for p in self.processes(job.node))]
 
         wait_until(f"a job of {what} runs", lambda: bool(found()), timeout_s)
         return found()[0]
