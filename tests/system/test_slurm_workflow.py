@@ -69,7 +69,8 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
     on_slurm: Path, tmp_path: Path
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
-    (place / DIAL / "masks/shard0.parquet").unlink()
+    for made in ("masks/shard0.parquet", "masks.parquet"):
+        (place / DIAL / made).unlink()
     poor = ("--set-resources", "evaluate_masks:mem_mb=150", "--retries", "0")
     done = snakemake(place, "masks_all", *ON_SLURM, *SMALL, *poor)
     assert done.code == 1
