@@ -60,7 +60,7 @@ rule export_cost:
     params:
         cost_model=plain(C.benchmark.cost_model),
         deploy=plain(C.deploy),
-        scaling=C.evaluate.scaling,
+        scaling=lambda w: C.evaluation(w.network).scaling,
         code=code_digest("depthdial.deploy.export", "depthdial.devices.costmodel"),
     script:
         "../workflow_scripts/export_cost.py"

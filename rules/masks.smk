@@ -17,7 +17,7 @@ rule evaluate_masks:
         runtime=rising(240),
         gpu=int(C.evaluate.device != "cpu"),
     params:
-        settings=plain(C.evaluate),
+        settings=lambda w: plain(C.evaluation(w.network)),
         searched=lambda w: C.network(w.network).searched,
         code=code_digest("depthdial.evaluate"),
     script:
@@ -62,7 +62,7 @@ rule test_configurations:
         runtime=rising(60),
         gpu=int(C.evaluate.device != "cpu"),
     params:
-        settings=plain(C.evaluate),
+        settings=lambda w: plain(C.evaluation(w.network)),
         code=code_digest("depthdial.evaluate"),
     script:
         "../workflow_scripts/test_configurations.py"

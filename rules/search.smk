@@ -21,7 +21,7 @@ rule ask_masks:
         runtime=rising(60),
     params:
         search=plain(C.search),
-        scaling=C.evaluate.scaling,
+        scaling=lambda w: C.evaluation(w.network).scaling,
         shards=C.evaluate.shards,
         code=code_digest("depthdial.search"),
     script:
@@ -48,7 +48,7 @@ rule evaluate_generation:
         runtime=rising(240),
         gpu=int(C.evaluate.device != "cpu"),
     params:
-        settings=plain(C.evaluate),
+        settings=lambda w: plain(C.evaluation(w.network)),
         code=code_digest("depthdial.evaluate"),
     script:
         "../workflow_scripts/evaluate_generation.py"
@@ -73,7 +73,7 @@ rule compare_searches:
         runtime=rising(120),
     params:
         search=plain(C.search),
-        scaling=C.evaluate.scaling,
+        scaling=lambda w: C.evaluation(w.network).scaling,
         code=code_digest("depthdial.search"),
     script:
         "../workflow_scripts/compare_searches.py"
@@ -96,7 +96,7 @@ rule ablate_scaling:
         runtime=rising(120),
         gpu=int(C.evaluate.device != "cpu"),
     params:
-        settings=plain(C.evaluate),
+        settings=lambda w: plain(C.evaluation(w.network)),
         masks=C.search.ablation_masks,
         code=code_digest("depthdial.evaluate.ablation"),
     script:

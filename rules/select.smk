@@ -16,7 +16,7 @@ rule select_front:
         runtime=rising(10),
     params:
         select=plain(C.select),
-        scaling=C.evaluate.scaling,
+        scaling=lambda w: C.evaluation(w.network).scaling,
         recalibrated=lambda w: C.evaluate.recalibrate and C.network(w.network).searched,
         code=code_digest("depthdial.select", "depthdial.devices.costmodel"),
     script:

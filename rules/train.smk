@@ -17,9 +17,9 @@ rule train:
         mem_mb=rising(4000),
         runtime=rising(600),
     params:
-        network=lambda w: plain(C.network(w.network)),
+        network=lambda w: C.network(w.network).model_dump(mode="json", exclude={"scaling"}),
         recipe=lambda w: plain(C.recipe(w.network)),
-        code=code_digest("depthdial.train"),
+        code=code_digest("depthdial.train.loop"),
     script:
         "../workflow_scripts/train.py"
 

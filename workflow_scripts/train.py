@@ -29,10 +29,10 @@ def main(smk: Any) -> None:
     channels, size, _ = info.shape
     arch = Architecture(network.depth, network.width, channels, size, len(info.classes))
     images = sha256_file(smk.input.images)
-    key = json.dumps([arch.to_dict(), network.survival_probabilities, smk.params.recipe, seed, images, smk.params.code])
+    key = json.dumps([arch.to_dict(), smk.params.network, smk.params.recipe, seed, images, smk.params.code])
     checkpoint = Path(smk.output.weights).with_name("checkpoint.safetensors")
     splits = (load_split(smk.input.images, "train"), load_split(smk.input.images, "validation"))
-    net, history = train(arch, network.survival_probabilities, recipe, seed, info, splits, checkpoint, key)
+    net, history = train(arch, network.survival, recipe, seed, info, splits, checkpoint, key)
     about = {
         "dataset": info.name,
         "network": network.name,

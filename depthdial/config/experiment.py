@@ -73,6 +73,11 @@ class Experiment(Section):
                 problems.append(
                     f"networks[{index}].recipe: there is no recipe {network.recipe!r}; recipes are {', '.join(recipes)}"
                 )
+            elif network.role != "dial" and self.recipe(network.name).sandwich is not None:
+                problems.append(
+                    f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
+                    f"a {network.role} network has constant depth"
+                )
         if self.select.cost not in ("macs", *self.benchmark.devices):
             there = ", ".join(("macs", *self.benchmark.devices))
             problems.append(
@@ -92,6 +97,11 @@ class Experiment(Section):
         """The recipe of the named network."""
         wanted = self.network(network).recipe
         return next(recipe for recipe in self.recipes if recipe.name == wanted)
+
+    def evaluation(self, network: str) -> Evaluate:
+        """How the masks of the named network are evaluated: as all are, but with a scaling of its own if it has one."""
+        scaling = self.network(network).scaling or self.evaluate.scaling
+        return self.evaluate.model_copy(update={"scaling": scaling})
 
     def dataset(self, name: str) -> Dataset:
         """The data set of that name."""

@@ -14,11 +14,12 @@ class Survival(Section):
 
     last: float = Field(default=0.5, gt=0, lt=1)
     """p_L, the survival probability of the last block."""
-    shape: Literal["linear", "uniform"] = "linear"
-    """`linear`: p_l = 1 - l / L * (1 - p_L) for l = 1..L; `uniform`: p_L for every block."""
+    shape: Literal["linear", "uniform", "sensitivity"] = "linear"
+    """`linear`: p_l = 1 - l / L * (1 - p_L) for l = 1..L; `uniform`: p_L for every block; `sensitivity`: the values of
+    `linear`, handed out anew after a quarter of the epochs, the largest to the block whose skipping costs most."""
 
     def probabilities(self, n_blocks: int) -> tuple[float, ...]:
-        """p_l for each of ``n_blocks`` blocks in forward order."""
+        """p_l for each of ``n_blocks`` blocks in forward order, at the beginning of training."""
         if self.shape == "uniform":
             return (self.last,) * n_blocks
         return tuple(1 - index / n_blocks * (1 - self.last) for index in range(1, n_blocks + 1))
@@ -41,6 +42,9 @@ class Network(Section):
     """Survival probabilities; a dial needs them, other networks have constant depth."""
     recipe: Name = "fast"
     """Name of the training recipe."""
+    scaling: Literal["none", "survival", "inverse"] | None = None
+    """Factor of a kept block's branch in this network, in place of `evaluate.scaling`. Sandwich steps train branches
+    unscaled: `none` suits them."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
@@ -64,5 +68,5 @@ class Network(Section):
 
     @property
     def survival_probabilities(self) -> tuple[float, ...]:
-        """p_l of each block; all ones for constant depth."""
+        """p_l of each block at the beginning of training; all ones for constant depth."""
         return self.survival.probabilities(self.n_blocks) if self.survival else (1.0,) * self.n_blocks

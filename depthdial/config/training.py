@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from depthdial.config.base import Name, Section
+
+
+class Sandwich(Section):
+    """Steps that train several depths of one network on the same images (Yu and Huang 2019, section 3.2 and 3.3):
+    the full network, the smallest one and random ones; the gradients are summed."""
+
+    every: int = Field(default=1, ge=1)
+    """Every so many steps is a sandwich; those between are steps of Stochastic Depth."""
+    smallest: int = Field(default=3, ge=0)
+    """Blocks that the smallest network keeps, spread evenly: with 3, the first of each stage."""
+    random: int = Field(default=1, ge=0)
+    """Random networks per sandwich, drawn as Stochastic Depth draws them."""
+    distil: bool = True
+    """Whether all but the full network learn from its outputs instead of from the labels."""
 
 
 class Recipe(Section):
@@ -33,6 +47,11 @@ class Recipe(Section):
     """Pixels of zeros around the image before a random crop to its size; 0: no shift."""
     horizontal_flip: bool = False
     """Whether images are mirrored with probability one half."""
+    resolutions: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    """Shares of the image side that training works on, one after the other for equally many epochs: small images
+    first cost less. Sides are rounded to multiples of 4; the last is 1."""
+    sandwich: Sandwich | None = None
+    """Sandwich steps, for dials; absent: Stochastic Depth alone."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass (autocast); weights stay in float32."""
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
@@ -42,3 +61,10 @@ class Recipe(Section):
     """Memory layout of activations and weights while training."""
     validate_every: int = Field(default=5, ge=1)
     """Epochs between validations, for the log and the history; the last epoch is always validated."""
+
+    @field_validator("resolutions")
+    @classmethod
+    def _rising(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if list(shares) != sorted(shares) or shares[0] <= 0 or shares[-1] != 1:
+            raise ValueError(f"must rise from above 0 to 1, as in [0.5, 0.75, 1], got {list(shares)}")
+        return shares

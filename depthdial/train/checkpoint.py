@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from depthdial.files import atomic_path
+from depthdial.network import ResNet
 
 logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, key: str, history: list[dict[str, Any]]
+    path: Path, net: ResNet, optimiser: torch.optim.Optimizer, key: str, history: list[dict[str, Any]]
 ) -> None:
     """Write the state after ``len(history)`` epochs; ``key`` says which settings made it."""
     tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
@@ -27,10 +27,11 @@ def save_checkpoint(
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum.detach().cpu().contiguous()
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"key": key, "history": json.dumps(history)})
+        metadata = {"key": key, "history": json.dumps(history), "survival": json.dumps(net.survival)}
+        save_file(tensors, temporary, metadata)
 
 
-def load_checkpoint(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> list[dict[str, Any]]:
+def load_checkpoint(path: Path, net: ResNet, optimiser: torch.optim.Optimizer, key: str) -> list[dict[str, Any]]:
     """Restore the state if there is one made with the same settings; return its history, else an empty one."""
     if not path.exists():
         return []
@@ -45,6 +46,7 @@ def load_checkpoint(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer
         logger.warning("the checkpoint cannot be read (%s); training starts anew", error)
         return []
     net.load_state_dict({n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")})
+    net.survival = tuple(json.loads(metadata["survival"]))
     for name, parameter in net.named_parameters():
         momentum = tensors.get(f"momentum.{name}")
         if momentum is not None:

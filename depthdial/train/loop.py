@@ -11,8 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from depthdial.arch import Architecture
+from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe
 from depthdial.errors import ConfigError
 from depthdial.images import ImagesInfo, Split
@@ -28,6 +28,8 @@ from depthdial.network import ResNet
 from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.schedule import learning_rate_factor
+from depthdial.train.sensitivity import handed_out, sensitivities
+from depthdial.train.steps import backward, sandwich_gates, sandwich_step
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def training_device(recipe: Recipe) -> torch.device:
 
 def train(
     arch: Architecture,
-    survival: Sequence[float],
+    survival: Survival | None,
     recipe: Recipe,
     seed: int,
     info: ImagesInfo,
@@ -57,17 +59,20 @@ def train(
 
     ``checkpoint`` is written after every epoch and taken up again if it was made under the same ``key``,
     a text that says what the result depends on. The history has a row per epoch: epoch, learning_rate,
-    loss, seconds, open_share (share of branches executed), validation_accuracy (None between validations).
+    loss, seconds, open_share (branches executed per step, as a share of all; sandwich steps can exceed 1),
+    validation_accuracy (None between validations).
     """
     device = training_device(recipe)
     torch.manual_seed(_seed(seed, "initialisation", 0))
-    net = ResNet(arch, survival).to(device)
+    net = ResNet(arch, survival.probabilities(arch.n_blocks) if survival else None).to(device)
     if recipe.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimiser = _optimiser(net, recipe)
     history = load_checkpoint(checkpoint, net, optimiser, key)
     batches = _Batches(splits[0], info, recipe, device)
     for epoch in range(len(history), recipe.epochs):
+        if survival and survival.shape == "sensitivity" and epoch == recipe.epochs // 4:
+            net.survival = handed_out(net.survival, sensitivities(net, *batches.plain(512)))
         started = time.perf_counter()
         loss, open_share = _epoch(net, optimiser, batches, recipe, seed, epoch)
         seconds = time.perf_counter() - started
@@ -116,8 +121,15 @@ class _Batches:
         self.size = min(recipe.batch_size, len(split))
         self.count = len(split) // self.size
 
-    def shuffled(self, generator: torch.Generator) -> Any:
-        """Yield (images, labels) of one epoch."""
+    def plain(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first images as they are, and their labels."""
+        return self.images[:count], self.labels[:count]
+
+    def shuffled(self, generator: torch.Generator, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images, labels) of one epoch, at the resolution of its time."""
+        shares = self.recipe.resolutions
+        size = self.images.shape[-1]
+        side = max(4, round(size * shares[epoch * len(shares) // self.recipe.epochs] / 4) * 4)
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
         for step in range(self.count):
             chosen = order[step * self.size : (step + 1) * self.size]
@@ -126,6 +138,8 @@ class _Batches:
                 images = random_crop(images, self.recipe.crop_padding, generator)
             if self.recipe.horizontal_flip:
                 images = random_flip(images, generator)
+            if side != size:
+                images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
             if self.recipe.channels_last:
                 images = images.contiguous(memory_format=torch.channels_last)
             yield images, self.labels[chosen]
@@ -138,27 +152,22 @@ def _epoch(
     generator = torch.Generator().manual_seed(_seed(seed, "epoch", epoch))
     net.train()
     total, opened = torch.zeros((), device=batches.labels.device), 0
-    for step, (images, labels) in enumerate(batches.shuffled(generator)):
+    for step, (images, labels) in enumerate(batches.shuffled(generator, epoch)):
         progress = (epoch + step / batches.count) / recipe.epochs
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
-        gates = net.draw_gates(generator)
-        opened += sum(gates)
-        with _arithmetic(recipe, images.device):
-            logits = net(images, gates)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         # Without gradients a closed block is left alone by the optimiser: no decay, no momentum.
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        if recipe.sandwich and step % recipe.sandwich.every == 0:
+            gates = sandwich_gates(net, recipe.sandwich, generator)
+            loss = sandwich_step(net, images, labels, gates, recipe)
+        else:
+            gates = [net.draw_gates(generator)]
+            loss = backward(net, images, labels, gates[0], recipe)[0]
         optimiser.step()
-        total += loss.detach()
+        opened += sum(map(sum, gates))
+        total += loss
     return float(total) / batches.count, opened / (batches.count * len(net.blocks))
-
-
-def _arithmetic(recipe: Recipe, device: torch.device) -> Any:
-    if recipe.precision == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
 
 
 @torch.no_grad()

@@ -7,14 +7,19 @@ import pytest
 import torch
 
 from depthdial.arch import Architecture
-from depthdial.config.training import Recipe
+from depthdial.config.networks import Survival
+from depthdial.config.training import Recipe, Sandwich
 from depthdial.errors import ConfigError
 from depthdial.images import ImagesInfo, Split
+from depthdial.network import ResNet
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.schedule import learning_rate_factor
+from depthdial.train.sensitivity import handed_out, sensitivities
+from depthdial.train.steps import backward, sandwich_gates, sandwich_step
 
 ARCH = Architecture(8, 4, 1, 8, 3)
+LINEAR = Survival(last=0.5)
 INFO = ImagesInfo("toy", ("a", "b", "c"), (0.5,), (0.25,), (1, 8, 8))
 
 
@@ -31,7 +36,7 @@ def stripes(count: int) -> Split:
 SPLITS = (stripes(96), stripes(48))
 
 
-def train(path: Path, epochs: int = 3, survival=(1.0, 0.7, 0.5), seed: int = 0, key: str = "k", **changes):
+def train(path: Path, epochs: int = 3, survival=LINEAR, seed: int = 0, key: str = "k", **changes):
     recipe = Recipe(epochs=epochs, batch_size=16, **changes)
     return loop.train(ARCH, survival, recipe, seed, INFO, SPLITS, path / "c.safetensors", key)
 
@@ -49,9 +54,17 @@ def test_training_learns_and_is_deterministic(tmp_path: Path) -> None:
     assert not same(net, other)
 
 
-@pytest.mark.parametrize("survival", [(1.0, 1.0, 1.0), (0.9, 0.7, 0.5)])
-def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path, survival, monkeypatch) -> None:
-    whole, history = train(tmp_path, survival=survival, key="whole", channels_last=True)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"survival": None},
+        {"survival": Survival(last=0.5)},
+        {"survival": Survival(last=0.5, shape="sensitivity"), "epochs": 4},
+        {"sandwich": Sandwich(every=2), "resolutions": (0.5, 1.0)},
+    ],
+)
+def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path, recipe, monkeypatch) -> None:
+    whole, history = train(tmp_path, key="whole", **recipe)
     save, calls = loop.save_checkpoint, []
 
     def save_and_die(*arguments) -> None:
@@ -62,11 +75,12 @@ def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path,
 
     monkeypatch.setattr(loop, "save_checkpoint", save_and_die)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, survival=survival, channels_last=True)
-    resumed, resumed_history = train(tmp_path, survival=survival, channels_last=True)
+        train(tmp_path, **recipe)
+    resumed, resumed_history = train(tmp_path, **recipe)
     assert same(whole, resumed)
+    assert whole.survival == resumed.survival
     assert [row["loss"] for row in history] == [row["loss"] for row in resumed_history]
-    assert len(calls) == 3, "only the epoch that was missing is trained"
+    assert len(calls) == len(history), "only epochs that were missing are trained"
 
 
 def test_a_checkpoint_of_other_settings_or_a_broken_one_is_not_taken_up(tmp_path: Path) -> None:
@@ -85,7 +99,7 @@ def test_closed_blocks_are_not_executed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         "depthdial.network.Block.branch", lambda self, x: (executed.append(self.training), branch(self, x))[1]
     )
-    _, history = train(tmp_path, epochs=4, survival=(0.5, 0.5, 0.5))
+    _, history = train(tmp_path, epochs=4, survival=Survival(shape="uniform"))
     steps = 4 * 6 * 3
     shares = [row["open_share"] for row in history]
     assert sum(executed) == round(sum(shares) / 4 * steps)
@@ -132,3 +146,93 @@ def test_augmentation_moves_and_mirrors_whole_images() -> None:
     flips = random_flip(images, generator)
     mirrored = sum(torch.equal(flip, images[0].flip(2)) for flip in flips)
     assert 60 < mirrored < 140
+
+
+def small_net(seed: int = 0) -> ResNet:
+    torch.manual_seed(seed)
+    return ResNet(Architecture(14, 4, 1, 8, 3), Survival().probabilities(6))
+
+
+def batch(count: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
+    split = stripes(count)
+    return torch.from_numpy(INFO.normalise(split.images)), torch.from_numpy(split.labels)
+
+
+def test_a_sandwich_holds_the_full_the_smallest_and_random_networks() -> None:
+    gates = sandwich_gates(small_net(), Sandwich(smallest=3, random=2), torch.Generator().manual_seed(0))
+    assert gates[0] == (True,) * 6
+    assert gates[1] == (True, False, True, False, True, False), "the first block of each stage"
+    assert len(gates) == 4
+    assert sandwich_gates(small_net(), Sandwich(smallest=0, random=0), torch.Generator())[1] == (False,) * 6
+
+
+@pytest.mark.parametrize("distil", [True, False])
+def test_a_sandwich_step_sums_the_gradients_of_its_networks(distil: bool) -> None:
+    images, labels = batch()
+    recipe = Recipe(sandwich=Sandwich(distil=distil), label_smoothing=0.1)
+    gates = [(True,) * 6, (True, False) * 3]
+    net, apart = small_net(), small_net()
+    loss = sandwich_step(net, images, labels, gates, recipe)
+    full_loss, logits = backward(apart, images, labels, gates[0], recipe)
+    backward(apart, images, logits.softmax(1) if distil else labels, gates[1], recipe)
+    assert loss == full_loss
+    for (name, p), q in zip(net.named_parameters(), apart.parameters(), strict=True):
+        assert (p.grad is None) == (q.grad is None), name
+        assert p.grad is None or torch.equal(p.grad, q.grad), name
+
+
+def test_running_statistics_are_those_of_the_full_network() -> None:
+    images, labels = batch()
+    net, alone = small_net().train(), small_net().train()
+    recipe = Recipe(sandwich=Sandwich())
+    sandwich_step(net, images, labels, [(True,) * 6, (False,) * 6, (True, False) * 3], recipe)
+    backward(alone, images, labels, (True,) * 6, recipe)
+    buffers = zip(net.named_buffers(), alone.buffers(), strict=True)
+    assert all(torch.equal(a, b) for (name, a), b in buffers if "running" in name)
+    assert {m.momentum for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
+
+
+def test_a_network_trained_by_sandwiches_is_better_when_small(tmp_path: Path) -> None:
+    """What the setting is for: the smallest network itself, not only the full one, has learnt."""
+    smallest = [gate == 0 for gate in range(3)]
+    accuracy = {}
+    for name, sandwich in {"sandwich": Sandwich(smallest=1), "plain": None}.items():
+        survival = Survival(last=0.5) if sandwich else None
+        net, _ = train(tmp_path, epochs=6, survival=survival, sandwich=sandwich, key=name)
+        net.train()  # the batch's own statistics
+        images, labels = batch(48)
+        accuracy[name] = float((net(images, smallest).argmax(1) == labels).float().mean())
+    assert accuracy["sandwich"] > accuracy["plain"]
+
+
+def test_low_resolutions_come_first_and_for_equally_many_epochs(tmp_path: Path, monkeypatch) -> None:
+    sides = []
+    stem = ResNet.stem
+    monkeypatch.setattr(ResNet, "stem", lambda self, x: (self.training and sides.append(x.shape[-1]), stem(self, x))[1])
+    train(tmp_path, epochs=4, resolutions=(0.5, 1.0))
+    assert sides == [4] * 12 + [8] * 12
+    with pytest.raises(ValueError, match=r"must rise from above 0 to 1, as in \[0.5, 0.75, 1\], got \[1.0, 0.5\]"):
+        Recipe(resolutions=(1.0, 0.5))
+
+
+def test_sensitivity_finds_the_block_that_matters() -> None:
+    net = small_net()
+    images, labels = batch()
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    for index, block in enumerate(net.blocks):
+        if index != 3:
+            torch.nn.init.zeros_(block.bn2.weight)
+            torch.nn.init.zeros_(block.bn2.bias)
+    found = sensitivities(net, images, labels)
+    assert [value == 0 for value in found] == [True, True, True, False, True, True]
+    assert torch.equal(net.stem_bn.running_mean, state["stem_bn.running_mean"]), "the network is left as it is"
+
+
+def test_the_largest_probability_goes_to_the_most_sensitive_block() -> None:
+    assert handed_out((0.9, 0.8, 0.7), (0.1, 0.5, 0.3)) == (0.7, 0.9, 0.8)
+    assert handed_out((0.9, 0.8, 0.7), (0.0, 0.0, 0.0)) == (0.9, 0.8, 0.7)
+
+
+def test_survival_by_sensitivity_keeps_the_values_of_the_linear_rule(tmp_path: Path) -> None:
+    net, _ = train(tmp_path, epochs=4, survival=Survival(last=0.4, shape="sensitivity"))
+    assert sorted(net.survival, reverse=True) == list(Survival(last=0.4).probabilities(3))

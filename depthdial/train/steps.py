@@ -1,0 +1,70 @@
+"""What one optimiser step learns from: one network, or a sandwich of several on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from depthdial.config.training import Recipe, Sandwich
+from depthdial.network import ResNet
+
+
+def sandwich_gates(net: ResNet, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:
+    """Gates of the networks of one sandwich step: the full one, the smallest, random ones."""
+    n = len(net.blocks)
+    kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
+    smallest = tuple(index in kept for index in range(n))
+    return [(True,) * n, smallest, *(net.draw_gates(generator) for _ in range(sandwich.random))]
+
+
+def sandwich_step(
+    net: ResNet, images: Tensor, labels: Tensor, gates: Sequence[Sequence[bool]], recipe: Recipe
+) -> Tensor:
+    """Gradients of several networks on the same images, summed; returns the loss of the first, the full one."""
+    assert recipe.sandwich is not None
+    loss, logits = backward(net, images, labels, gates[0], recipe)
+    targets = functional.softmax(logits, dim=1) if recipe.sandwich.distil else labels
+    with _statistics_kept(net):
+        for each in gates[1:]:
+            backward(net, images, targets, each, recipe)
+    return loss
+
+
+def backward(
+    net: ResNet, images: Tensor, targets: Tensor, gates: Sequence[bool], recipe: Recipe
+) -> tuple[Tensor, Tensor]:
+    """Add the gradients of the cross-entropy; ``targets`` are labels (N,) or probabilities (N, classes).
+
+    Returns the loss and the logits (N, classes). Labels are smoothed, probabilities are soft already.
+    """
+    with _arithmetic(recipe, images.device):
+        logits = net(images, gates).float()
+    smoothing = recipe.label_smoothing if targets.ndim == 1 else 0.0
+    loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+    loss.backward()
+    return loss.detach(), logits.detach()
+
+
+@contextmanager
+def _statistics_kept(net: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by the batch, but its running statistics stay those of the full network."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _arithmetic(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    if recipe.precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
