@@ -23,27 +23,37 @@ def sandwich_gates(net: ResNet, sandwich: Sandwich, generator: torch.Generator) 
 
 
 def sandwich_step(
-    net: ResNet, images: Tensor, labels: Tensor, gates: Sequence[Sequence[bool]], recipe: Recipe
+    net: ResNet,
+    images: Tensor,
+    labels: Tensor,
+    gates: Sequence[Sequence[bool]],
+    recipe: Recipe,
+    scales: Sequence[float] | None = None,
 ) -> Tensor:
     """Gradients of several networks on the same images, summed; returns the loss of the first, the full one."""
     assert recipe.sandwich is not None
-    loss, logits = backward(net, images, labels, gates[0], recipe)
+    loss, logits = backward(net, images, labels, gates[0], recipe, scales)
     targets = functional.softmax(logits, dim=1) if recipe.sandwich.distil else labels
     with _statistics_kept(net):
         for each in gates[1:]:
-            backward(net, images, targets, each, recipe)
+            backward(net, images, targets, each, recipe, scales)
     return loss
 
 
 def backward(
-    net: ResNet, images: Tensor, targets: Tensor, gates: Sequence[bool], recipe: Recipe
+    net: ResNet,
+    images: Tensor,
+    targets: Tensor,
+    gates: Sequence[bool],
+    recipe: Recipe,
+    scales: Sequence[float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradients of the cross-entropy; ``targets`` are labels (N,) or probabilities (N, classes).
 
     Returns the loss and the logits (N, classes). Labels are smoothed, probabilities are soft already.
     """
     with _arithmetic(recipe, images.device):
-        logits = net(images, gates).float()
+        logits = net(images, gates, scales).float()
     smoothing = recipe.label_smoothing if targets.ndim == 1 else 0.0
     loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     loss.backward()
