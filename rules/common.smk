@@ -111,8 +111,17 @@ def cost_model(w):
     return "results/{experiment}/{dataset}/{network}/cost/{device}/model.json".format(**w, device=C.select.cost)
 
 
-# Used by deploy.smk.
+# Used by select.smk, masks.smk and deploy.smk.
 SEED_FOLDER = "results/{experiment}/{dataset}/{network}/seed{seed}"
+
+
+def deployed_weights(w):
+    """The weights of a network's configurations: a dial's may be fine-tuned on them."""
+    finetuned = C.finetune is not None and C.network(w.network).role == "dial"
+    return f"{SEED_FOLDER}/{'finetuned' if finetuned else 'weights'}.safetensors".format(**w)
+
+
+# Used by deploy.smk.
 
 
 def slots(network):

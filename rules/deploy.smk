@@ -4,7 +4,7 @@
 rule export:
     """Take out of PyTorch what all configurations share and what is their own."""
     input:
-        weights=f"{SEED_FOLDER}/weights.safetensors",
+        weights=deployed_weights,
         batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
         configurations=f"{SEED_FOLDER}/configurations.json",
         images="results/{experiment}/{dataset}/images.safetensors",

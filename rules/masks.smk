@@ -46,7 +46,7 @@ rule collect_masks:
 rule test_configurations:
     """Read the test split, once, for the chosen configurations; write their BatchNorm statistics."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
+        weights=deployed_weights,
         images="results/{experiment}/{dataset}/images.safetensors",
         configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
     output:

@@ -21,3 +21,32 @@ rule select_front:
         code=code_digest("depthdial.select", "depthdial.devices.costmodel"),
     script:
         "../workflow_scripts/select_front.py"
+
+
+rule finetune:
+    """Train a dial a little further on the configurations chosen from it."""
+    input:
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        configurations=f"{SEED_FOLDER}/configurations.json",
+        images="results/{experiment}/{dataset}/images.safetensors",
+    output:
+        weights=f"{SEED_FOLDER}/finetuned.safetensors",
+        table=f"{SEED_FOLDER}/finetuned.csv",
+    log:
+        "logs/{experiment}/finetune/{dataset}-{network}-seed{seed}.log",
+    benchmark:
+        "logs/{experiment}/finetune/{dataset}-{network}-seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        gpu=lambda w: int(C.recipe(w.network).device != "cpu"),
+        mem_mb=rising(4000),
+        runtime=rising(240),
+    params:
+        finetune=lambda w: C.finetune and plain(C.finetune),
+        recipe=lambda w: plain(C.recipe(w.network)),
+        evaluate=lambda w: plain(C.evaluation(w.network)),
+        code=code_digest("depthdial.train.finetune", "depthdial.evaluate.tasks"),
+    script:
+        "../workflow_scripts/finetune.py"

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests compute on tiny tensors: more threads only wait for one another, most of all beside other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REQUIREMENTS = {
     "ssh": ("sshd", "ssh", "sftp"),
     "slurm": ("slurmctld", "slurmd", "munged", "sbatch"),

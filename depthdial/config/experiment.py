@@ -13,6 +13,7 @@ from depthdial.config.data import Dataset
 from depthdial.config.deploy import Deploy
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.figures import Figures
+from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Network, Survival
 from depthdial.config.schedule import Schedule
 from depthdial.config.search import Search
@@ -48,6 +49,8 @@ class Experiment(Section):
     """How the masks of deep networks are searched, and how strategies are compared."""
     select: Select = Select()
     """How configurations are chosen among the masks."""
+    finetune: Finetune | None = None
+    """How dials are fine-tuned on their configurations; absent: they are deployed as trained."""
     deploy: Deploy = Deploy()
     """How configurations are compiled, checked and bundled."""
     benchmark: Benchmark = Benchmark()

@@ -1,5 +1,6 @@
 """Training: deterministic, resumable, and saving the work of closed blocks."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,17 @@ import pytest
 import torch
 
 from depthdial.arch import Architecture
+from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe, Sandwich
 from depthdial.errors import ConfigError
 from depthdial.images import ImagesInfo, Split
+from depthdial.masks import Mask
 from depthdial.network import ResNet
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
+from depthdial.train.checkpoint import save_checkpoint
+from depthdial.train.finetune import finetune
 from depthdial.train.schedule import learning_rate_factor
 from depthdial.train.sensitivity import handed_out, sensitivities
 from depthdial.train.steps import backward, sandwich_gates, sandwich_step
@@ -236,3 +241,34 @@ def test_the_largest_probability_goes_to_the_most_sensitive_block() -> None:
 def test_survival_by_sensitivity_keeps_the_values_of_the_linear_rule(tmp_path: Path) -> None:
     net, _ = train(tmp_path, epochs=4, survival=Survival(last=0.4, shape="sensitivity"))
     assert sorted(net.survival, reverse=True) == list(Survival(last=0.4).probabilities(3))
+
+
+def finetuned(path: Path, key: str = "k", epochs: int = 3, **changes) -> ResNet:
+    net, _ = train(path, epochs=4, key="start")
+    masks = [Mask("111"), Mask("101"), Mask("100")]
+    settings = Finetune(epochs=epochs, learning_rate=0.05)
+    recipe = Recipe(batch_size=16)
+    return finetune(net, masks, "none", settings, recipe, 0, INFO, SPLITS[0], path / "f.safetensors", key, **changes)
+
+
+def test_finetuning_serves_the_configurations_and_resumes(tmp_path: Path, monkeypatch) -> None:
+    started, _ = train(tmp_path, epochs=4, key="start")
+    whole = finetuned(tmp_path, key="whole")
+
+    def loss(net: ResNet, bits: str) -> float:
+        images, labels = batch(48)
+        logits = net.train()(images, [bit == "1" for bit in bits])
+        return torch.nn.functional.cross_entropy(logits, labels).item()
+
+    for bits in ("111", "101", "100"):
+        assert loss(copy.deepcopy(whole), bits) < loss(copy.deepcopy(started), bits)
+
+    def save_and_die(*arguments) -> None:
+        save_checkpoint(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("depthdial.train.finetune.save_checkpoint", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        finetuned(tmp_path)
+    monkeypatch.undo()
+    assert same(whole, finetuned(tmp_path))
