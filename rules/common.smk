@@ -80,6 +80,11 @@ def rising(amount):
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
 
 
+def gpus(device):
+    """GPUs that a job asks a cluster for: one, if the configuration names it."""
+    return int(device.startswith("cuda"))
+
+
 def plain(section):
     """A part of the configuration as plain values: a rule runs again when one of them changes."""
     return section.model_dump(mode="json")

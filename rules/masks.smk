@@ -15,7 +15,7 @@ rule evaluate_masks:
     resources:
         mem_mb=rising(C.evaluate.memory_mb + 2000),
         runtime=rising(240),
-        gpu=int(C.evaluate.device != "cpu"),
+        gpu=gpus(C.evaluate.device),
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         searched=lambda w: C.network(w.network).searched,
@@ -60,7 +60,7 @@ rule test_configurations:
     resources:
         mem_mb=rising(C.evaluate.memory_mb + 2000),
         runtime=rising(60),
-        gpu=int(C.evaluate.device != "cpu"),
+        gpu=gpus(C.evaluate.device),
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         code=code_digest("depthdial.evaluate"),

@@ -46,7 +46,7 @@ rule evaluate_generation:
     resources:
         mem_mb=rising(C.evaluate.memory_mb + 2000),
         runtime=rising(240),
-        gpu=int(C.evaluate.device != "cpu"),
+        gpu=gpus(C.evaluate.device),
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         code=code_digest("depthdial.evaluate"),
@@ -94,7 +94,7 @@ rule ablate_scaling:
     resources:
         mem_mb=rising(C.evaluate.memory_mb + 2000),
         runtime=rising(120),
-        gpu=int(C.evaluate.device != "cpu"),
+        gpu=gpus(C.evaluate.device),
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         masks=C.search.ablation_masks,

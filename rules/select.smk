@@ -40,7 +40,7 @@ rule finetune:
         "../envs/train.yaml"
     threads: 1
     resources:
-        gpu=lambda w: int(C.recipe(w.network).device != "cpu"),
+        gpu=lambda w: gpus(C.recipe(w.network).device),
         mem_mb=rising(4000),
         runtime=rising(240),
     params:

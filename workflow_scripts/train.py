@@ -15,7 +15,7 @@ from depthdial.images import load_info, load_split
 from depthdial.logs import configure_logging
 from depthdial.network import save_weights
 from depthdial.provenance import git_commit, versions
-from depthdial.train.loop import train
+from depthdial.train.loop import train, training_device
 
 
 def main(smk: Any) -> None:
@@ -40,7 +40,7 @@ def main(smk: Any) -> None:
         "seed": seed,
         "recipe": recipe.model_dump(mode="json"),
         "images_sha256": images,
-        "device": recipe.device,
+        "device": str(training_device(recipe)),
         "threads": smk.threads,
         "validation_accuracy": history[-1]["validation_accuracy"],
         "commit": git_commit(),

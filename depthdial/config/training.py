@@ -54,9 +54,9 @@ class Recipe(Section):
     """Sandwich steps, for dials; absent: Stochastic Depth alone."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass (autocast); weights stay in float32."""
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    """Where the network is trained: `cpu`, `cuda` or `cuda:N`. On a cluster a training job asks for a GPU unless it
-    says `cpu`."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where the network is trained: `cpu`, `cuda`, `cuda:N`; `auto` takes a GPU if the machine has one. On a cluster
+    a training job asks for a GPU if this says `cuda`."""
     channels_last: bool = True
     """Memory layout of activations and weights while training."""
     validate_every: int = Field(default=5, ge=1)

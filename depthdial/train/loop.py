@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 def training_device(recipe: Recipe) -> torch.device:
     """The device that the recipe names. Raises ConfigError if this machine does not have it."""
+    if recipe.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(recipe.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(

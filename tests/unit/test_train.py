@@ -127,6 +127,13 @@ def test_a_gpu_that_is_not_there_is_an_error_and_no_silent_cpu_run(tmp_path: Pat
         train(tmp_path, device="cuda:7")
 
 
+def test_a_gpu_is_used_when_there_is_one_unless_the_recipe_says_where(monkeypatch) -> None:
+    for there, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert loop.training_device(Recipe()).type == device
+        assert loop.training_device(Recipe(device="cpu")).type == "cpu"
+
+
 def test_schedules_begin_and_end_where_they_should() -> None:
     assert learning_rate_factor("one_cycle", 0.0) == 0
     assert learning_rate_factor("one_cycle", 0.2) == 1
