@@ -14,6 +14,7 @@ from depthdial.configurations import slot_names
 from depthdial.devices.connection import agent_source
 from depthdial.errors import DepthDialError
 from depthdial.files import sha256_file
+from depthdial.job_states import first_words
 from depthdial.locks import release_stale_locks
 from depthdial.orphans import cancel_orphans
 from depthdial.provenance import code_digest
@@ -30,6 +31,10 @@ except DepthDialError as error:
 # Jobs parse this file too; only the head may judge whether locks are stale.
 if workflow.is_main_process:
     ALIVE = release_stale_locks(Path(".snakemake"))
+
+# sacct says who has cancelled a job; the executor plugin would wait for that job for ever.
+if plugin := sys.modules.get("snakemake_executor_plugin_slurm"):
+    plugin.query_job_status = first_words(plugin.query_job_status)
 
 C = STUDY.experiment
 TARGETS = STUDY.targets
