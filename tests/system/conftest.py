@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system import slurm_cluster
-from tests.system.snakemake_run import checkout, snakemake
+from tests.system.snakemake_run import BRIEF, brief_experiment, checkout, snakemake
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def slurm_with_accounting() -> Iterator[slurm_cluster.Cluster]:
 
 @pytest.fixture(scope="session")
 def finished_locally(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which the small experiment has run on this machine alone."""
-    place = checkout(tmp_path_factory.mktemp("local") / "depthdial")
-    done = snakemake(place, "--cores", "2", "--configfile", "tests/system/cluster.yaml")
+    """A checkout in which the default experiment, made brief, has run on this machine alone."""
+    place = brief_experiment(checkout(tmp_path_factory.mktemp("local") / "depthdial"))
+    done = snakemake(place, "--cores", "2", *BRIEF, timeout_s=900)
     assert done.code == 0, done.text
     return place
 

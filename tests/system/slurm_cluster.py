@@ -114,6 +114,15 @@ class Cluster:
         """End ``slurmctld``: until it is started again, every command of Slurm fails."""
         self._end("slurmctld")
 
+    def start_accounting(self) -> None:
+        """Start ``slurmdbd`` on its database; returns when it answers."""
+        self._spawn("slurmdbd", "slurmdbd", "-D", MYSQL_UNIX_PORT=str(self.folder / "mariadb.socket"))
+        wait_until("slurmdbd answers", lambda: succeeds("sacctmgr", "--noheader", "list", "cluster"))
+
+    def stop_accounting(self) -> None:
+        """End ``slurmdbd``: until it is started again, sacct fails and the controller keeps what it would tell it."""
+        self._end("slurmdbd")
+
     def start_node(self, node: str) -> None:
         """Start the daemon of a node (again); returns when jobs may be placed on it."""
         self._spawn(node, "slurmd", "-D", "-N", node)
@@ -319,8 +328,7 @@ def _start_accounting(cluster: Cluster) -> None:
         f"AuthInfo=socket={folder}/munge.socket\nStorageType=accounting_storage/mysql\nStorageHost=localhost\n"
         f"StorageUser=root\nStorageLoc=slurm\nPidFile={folder}/slurmdbd.own\n"
     )
-    cluster._spawn("slurmdbd", "slurmdbd", "-D", MYSQL_UNIX_PORT=str(own))
-    wait_until("slurmdbd answers", lambda: succeeds("sacctmgr", "--noheader", "list", "cluster"))
+    cluster.start_accounting()
     run("sacctmgr", "--immediate", "add", "cluster", "depthdial")
 
 

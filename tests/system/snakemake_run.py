@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--configfile", "tests/system/cluster.yaml")
-ON_SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10")
+BRIEF = ("--configfile", "brief.yaml")
+"""The default experiment, in a checkout that ``brief_experiment`` was called for."""
+ON_SLURM = (
+    *("--profile", "slurm", "--latency-wait", "10"),
+    *("--slurm-init-seconds-before-status-checks", "3", "--max-status-checks-per-second", "1"),
+)
 """The profile as it is shipped, only looking more often, so that the tests wait less."""
 
 
@@ -41,6 +47,21 @@ def checkout(place: Path) -> Path:
         if (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
+    return place
+
+
+def brief_experiment(place: Path) -> Path:
+    """Write ``brief.yaml`` to a checkout: the default experiment with two epochs, one seed, and masks in three shards.
+
+    The nodes of the tests share this machine's cores; how well it measures is not the question there.
+    """
+    values = yaml.safe_load((place / "config/config.yaml").read_text())
+    for recipe in values["recipes"]:
+        recipe["epochs"] = 2
+    values["seeds"] = [0]
+    values["evaluate"] = {"shards": 3}
+    values["benchmark"] = {"rounds": 3, "window_ms": 20, "drift_limit": 1.0, "frequency_limit": 1.0}
+    (place / BRIEF[1]).write_text(yaml.safe_dump(values))
     return place
 
 
@@ -88,7 +109,12 @@ def snakemake(place: Path, *arguments: str, timeout_s: float = 300) -> Done:
 
 
 def differing_results(one: Path, other: Path) -> list[str]:
-    """Files of two result folders that are not bit for bit the same in what they say; times are no result.
+    """Files of two result folders that do not say the same."""
+    return [name for name, same in compare_results(one, other).items() if not same]
+
+
+def compare_results(one: Path, other: Path) -> dict[str, bool]:
+    """Whether files of two result folders say the same, bit for bit; times are no result.
 
     Measurements and what follows from them differ between any two runs. Of the rest a text or a picture
     counts as it is; tables count by their cells, weights by their numbers, because their files tell the
@@ -98,7 +124,7 @@ def differing_results(one: Path, other: Path) -> list[str]:
     compared = {name for name in names if name.suffix in {".parquet", ".safetensors"} or name.stem == "configurations"}
     comparable = sorted(name for name in compared if not {"bench", "schedule", "replay", "bundle"} & set(name.parts))
     assert comparable
-    return [str(name) for name in comparable if not _same(one / name, other / name)]
+    return {str(name): _same(one / name, other / name) for name in comparable}
 
 
 def _same(one: Path, other: Path) -> bool:

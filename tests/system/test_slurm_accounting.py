@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.system.slurm_cluster import Cluster, run
-from tests.system.snakemake_run import ON_SLURM, SMALL, Run, differing_results
+from tests.system.slurm_cluster import Cluster, run, succeeds, wait_until
+from tests.system.snakemake_run import BRIEF, ON_SLURM, Run, differing_results
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -17,19 +18,25 @@ def test_sacct_reports_what_jobs_have_come_to_and_a_gpu_is_asked_for(
     slurm_with_accounting: Cluster, finished_locally: Path, tmp_path: Path
 ) -> None:
     place = shutil.copytree(finished_locally, tmp_path / "depthdial", symlinks=True)
-    network = Path("results/cluster/digits/resnet8/seed0")
+    network = Path("results/digits/digits/resnet8/seed0")
     for made in ("masks/shard0.parquet", "masks.parquet"):
         (place / network / made).unlink()
     asked = ("--set-resources", "evaluate_masks:gpu=1", "--slurm-status-command", "sacct")
-    head = Run(place, str(network / "masks.parquet"), *ON_SLURM, *SMALL, *asked)
-    cancelled = slurm_with_accounting.running("evaluate_masks_wildcards_cluster_digits_resnet8")
+    head = Run(place, str(network / "masks.parquet"), *ON_SLURM, *BRIEF, *asked)
+    cancelled = slurm_with_accounting.running("evaluate_masks_wildcards_digits_digits_resnet8")
     assert cancelled.node == slurm_with_accounting.nodes[-1], "the only node with a GPU"
     run("scancel", cancelled.name)
+    again = slurm_with_accounting.running("evaluate_masks_wildcards_digits_digits_resnet8")
+    assert again.name != cancelled.name
+    slurm_with_accounting.stop_accounting()
+    wait_until("a query is not answered", lambda: not succeeds("sacct"))
+    time.sleep(5)
+    slurm_with_accounting.start_accounting()
     done = head.wait()
     assert done.code == 0, done.text
     # sacct tells a reason per step; squeue cannot, and the plugin then says so.
     assert f"SLURM-job '{cancelled.name}' failed, SLURM status is: 'CANCELLED" in done.text
     assert "Detailed failure reason unavailable" not in done.text
     kept = run("sacct", "--noheader", "--allocations", "--parsable2", "--format=Comment,State")
-    assert "rule_evaluate_masks_wildcards_cluster_digits_resnet8_0_0|COMPLETED" in kept
+    assert "rule_evaluate_masks_wildcards_digits_digits_resnet8_0_0|COMPLETED" in kept
     assert not differing_results(finished_locally / network, place / network)

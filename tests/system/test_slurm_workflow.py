@@ -8,30 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.slurm_cluster import Cluster, run, wait_until
-from tests.system.snakemake_run import ON_SLURM, SMALL, Run, checkout, differing_results, snakemake
+from tests.system.slurm_cluster import Cluster, run, succeeds, wait_until
+from tests.system.snakemake_run import BRIEF, ON_SLURM, Run, brief_experiment, checkout, differing_results, snakemake
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-DIAL = Path("results/cluster/digits/resnet14-sd/seed0")
+DIAL = Path("results/digits/digits/resnet20-sd/seed0")
 
 
 @pytest.fixture(scope="module")
 def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which the small experiment has run on Slurm, against four accidents."""
-    place = checkout(tmp_path_factory.mktemp("slurm") / "depthdial")
+    """A checkout in which the default experiment, made brief, has run on Slurm, against four accidents."""
+    place = brief_experiment(checkout(tmp_path_factory.mktemp("slurm") / "depthdial"))
     # The first attempt of one job gets too little memory for Snakemake alone; the others get more and more.
     scarce = ("--set-resources", "prepare_data:mem_mb=100 * 8 ** (attempt - 1)")
-    head = Run(place, *ON_SLURM, *SMALL, *scarce)
-    cancelled = slurm.running("train_wildcards_cluster_digits_resnet14-sd")
+    head = Run(place, *ON_SLURM, *BRIEF, *scarce)
+    cancelled = slurm.running("train_wildcards_digits_digits_resnet20-sd")
     run("scancel", cancelled.name)
-    late = slurm.running("train_wildcards_cluster_digits_resnet8")
+    late = slurm.running("train_wildcards_digits_digits_resnet8")
     run("scontrol", "update", f"JobId={late.name}", "EndTime=now")
-    cut_off = slurm.running("evaluate_masks_wildcards_cluster_digits_resnet14-sd")
+    cut_off = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd")
     slurm.kill_node(cut_off.node)
     wait_until("the node is given up", lambda: slurm.node_state(cut_off.node) == "down")
     slurm.start_node(cut_off.node)
-    done = head.wait(600)
+    done = head.wait(1200)
     (place / "run.txt").write_text(done.text)
     assert done.code == 0, done.text
     for job, state in ((cancelled, "CANCELLED"), (late, "TIMEOUT")):
@@ -45,7 +45,7 @@ def test_the_results_are_those_of_one_machine(on_slurm: Path, finished_locally: 
 
 
 def test_shards_run_on_different_nodes_at_the_same_time(on_slurm: Path, slurm: Cluster) -> None:
-    shards = slurm.jobs("evaluate_masks_wildcards_cluster_digits_resnet14-sd")
+    shards = slurm.jobs("evaluate_masks_wildcards_digits_digits_resnet20-sd")
     assert any(
         one.node != other.node and one.start < other.end and other.start < one.end
         for one, other in combinations(shards, 2)
@@ -60,7 +60,7 @@ def test_devices_and_the_solver_stay_on_the_head(on_slurm: Path, slurm: Cluster)
 
 
 def test_a_finished_run_has_nothing_to_do(on_slurm: Path) -> None:
-    done = snakemake(on_slurm, *ON_SLURM, *SMALL)
+    done = snakemake(on_slurm, *ON_SLURM, *BRIEF)
     assert done.code == 0
     assert "Nothing to be done" in done.text
 
@@ -72,16 +72,14 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
     for made in ("masks/shard0.parquet", "masks.parquet"):
         (place / DIAL / made).unlink()
     poor = ("--set-resources", "evaluate_masks:mem_mb=150", "--retries", "0")
-    done = snakemake(place, "masks_all", *ON_SLURM, *SMALL, *poor)
+    done = snakemake(place, "masks_all", *ON_SLURM, *BRIEF, *poor)
     assert done.code == 1
     assert "Error in rule evaluate_masks" in done.text
     assert "SLURM status is: " in done.text
-    assert "logs/cluster/evaluate_masks/digits-resnet14-sd-seed0-shard0.log" in done.text
-    logs = list((place / ".snakemake/slurm_logs").rglob("*shard*/*.log")) or list(
-        (place / ".snakemake/slurm_logs/rule_evaluate_masks").rglob("*.log")
-    )
+    assert "logs/digits/evaluate_masks/digits-resnet20-sd-seed0-shard0.log" in done.text
+    logs = list((place / ".snakemake/slurm_logs/rule_evaluate_masks").rglob("*.log"))
     assert any("exceeded memory limit" in log.read_text() for log in logs), logs
-    assert snakemake(place, "masks_all", *ON_SLURM, *SMALL).code == 0
+    assert snakemake(place, "masks_all", *ON_SLURM, *BRIEF).code == 0
     assert not differing_results(place / DIAL / "masks", on_slurm / DIAL / "masks")
 
 
@@ -90,22 +88,40 @@ def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
     shutil.rmtree(place / DIAL)
-    head = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
-    job = "train_wildcards_cluster_digits_resnet14-sd"
+    head = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *BRIEF)
+    job = "train_wildcards_digits_digits_resnet20-sd"
     orphan = slurm.running(job)
     before = {each.name for each in slurm.jobs(job)}
-    images = (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns
+    images = (place / "results/digits/digits/images.safetensors").stat().st_mtime_ns
     head.kill()
     assert list((place / ".snakemake/locks").iterdir())
-    again = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *SMALL)
+    again = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *BRIEF)
     wait_until("the job is submitted again", lambda: len(slurm.jobs(job)) > len(before), timeout_s=120)
     done = again.wait(600)
     assert done.code == 0, done.text
     assert "prepare_data" not in done.text
-    assert (place / "results/cluster/digits/images.safetensors").stat().st_mtime_ns == images
+    assert (place / "results/digits/digits/images.safetensors").stat().st_mtime_ns == images
     assert not differing_results(on_slurm / DIAL / "masks", place / DIAL / "masks")
     first = next(each for each in slurm.jobs(job) if each.name == orphan.name)
     second = next(each for each in slurm.jobs(job) if each.name not in before)
     assert f"Cancelled 1 jobs of an earlier run in this folder: {orphan.name}" in done.text
     assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
     assert first.end <= second.start
+
+
+def test_a_controller_that_restarts_is_waited_for(on_slurm: Path, slurm: Cluster, tmp_path: Path) -> None:
+    place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
+    (place / DIAL / "masks/shard0.parquet").unlink()
+    job = "evaluate_masks_wildcards_digits_digits_resnet20-sd_0_0"
+    before = len(slurm.jobs(job))
+    head = Run(place, f"{DIAL}/masks/shard0.parquet", *ON_SLURM, *BRIEF)
+    slurm.running(job)
+    slurm.stop_controller()
+    assert not succeeds("squeue")
+    wait_until("the job ends, unseen", (place / DIAL / "masks/shard0.parquet").exists, timeout_s=120)
+    slurm.start_controller()
+    done = head.wait()
+    assert done.code == 0, done.text
+    assert "failed" not in done.text
+    assert len(slurm.jobs(job)) == before + 1
+    assert not differing_results(on_slurm / DIAL / "masks", place / DIAL / "masks")

@@ -42,5 +42,13 @@ def test_every_group_is_of_rules_that_exist() -> None:
     assert {rule for rule in rules if rule.startswith("draw_")} <= set(profile["groups"])
 
 
+def test_the_rules_that_may_get_a_partition_of_their_own_are_those_that_may_want_a_gpu() -> None:
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    wanting = {rule.partition(":")[0] for rule in re.split(r"^rule ", rules, flags=re.M)[1:] if "gpu=" in rule}
+    profile = (ROOT / "slurm/config.yaml").read_text()
+    offered = re.findall(r"^#   (\w+):\n#     slurm_partition: gpu$", profile, re.M)
+    assert set(offered) == wanting
+
+
 def test_the_profile_holds_nothing_that_snakemake_could_take_for_a_path() -> None:
     assert {path.name for path in Path(ROOT / "slurm").iterdir()} == {"config.yaml", "README.md"}
