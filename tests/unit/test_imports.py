@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "depthdial").rglob("*.py"))
 LAYERS = [
-    {"errors", "masks", "locks", "orphans", "statistics"},
+    {"errors", "masks", "job_states", "locks", "orphans", "statistics"},
     {"files", "arch", "provenance", "logs"},
     {"images", "configurations", "config", "network", "iree_tools"},
     {"data", "train", "evaluate", "select", "deploy", "traces"},
