@@ -9,7 +9,8 @@ their configuration in ``/etc/slurm`` alone: ``SLURM_CONF`` does not help, the e
 variables inside a job. Everything else (munge's key and socket, state, spools, logs, database) lies in one new folder
 under ``/tmp``, all ports are free ones on the loopback address, and ``stop`` removes the lot. A configuration that this
 script has not written is never touched. Nodes are ``slurmd -N`` daemons that believe in ``CPUS`` processors each, so
-jobs of different nodes do run at the same time, on the host's real cores. The last node has a GPU, in name only.
+jobs of different nodes do run at the same time, on the host's real cores. The last node has a GPU, in name only, and is
+the partition ``gpu``; ``main``, the default, and ``cpu`` hold all nodes.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ def start(settings: Settings = Settings()) -> Cluster:
         (folder / name).mkdir(parents=True)
     with _stopped_on_error(cluster):
         CONFIGURATION.write_text(_slurm_conf(settings, folder))
-        GRES.write_text(f"{MARK}{folder}\nNodeName={nodes[-1]} Name=gpu File=/dev/null\n")
+        GRES.write_text(f"{MARK}{folder}\nNodeName={nodes[-1]} Name=gpu Type=a100 File=/dev/null\n")
         _start_munge(cluster)
         if settings.accounting:
             _start_accounting(cluster)
@@ -286,10 +287,11 @@ def _slurm_conf(settings: Settings, folder: Path) -> str:
             f"AccountingStoragePass={folder}/munge.socket",  # so is the socket named here (slurm.conf(5))
         ]
     for number, port in enumerate(ports, start=1):
-        gpu = " Gres=gpu:1" if number == settings.nodes else ""
+        gpu = " Gres=gpu:a100:1" if number == settings.nodes else ""
         address = f"NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
         lines.append(f"NodeName=node{number} {address} CPUs={CPUS} RealMemory={MEMORY_MB}{gpu}")
     lines.append("PartitionName=main Nodes=ALL Default=YES LLN=YES MaxTime=INFINITE")
+    lines.append(f"PartitionName=cpu Nodes=ALL LLN=YES\nPartitionName=gpu Nodes=node{settings.nodes}")
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -63,6 +65,15 @@ def brief_experiment(place: Path) -> Path:
     values["benchmark"] = {"rounds": 3, "window_ms": 20, "drift_limit": 1.0, "frequency_limit": 1.0}
     (place / BRIEF[1]).write_text(yaml.safe_dump(values))
     return place
+
+
+def on_a_site_with_gpus(profile: str) -> dict[str, Any]:
+    """The profile with what it offers to sites with partitions for GPUs, and one for the rest, uncommented."""
+    before, _, offer = profile.partition("# set-resources:\n")
+    block, _, after = offer.partition("\n\n")
+    uncommented = "".join(f"{line.removeprefix('# ')}\n" for line in ["# set-resources:", *block.splitlines()])
+    before = re.sub(r"# (slurm_partition: \w+)", r"\1", before)
+    return dict(yaml.safe_load(f"{before}{uncommented}\n{after}"))
 
 
 class Run:

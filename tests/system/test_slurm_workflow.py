@@ -7,9 +7,19 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.system.slurm_cluster import Cluster, run, succeeds, wait_until
-from tests.system.snakemake_run import BRIEF, ON_SLURM, Run, brief_experiment, checkout, differing_results, snakemake
+from tests.system.snakemake_run import (
+    BRIEF,
+    ON_SLURM,
+    Run,
+    brief_experiment,
+    checkout,
+    differing_results,
+    on_a_site_with_gpus,
+    snakemake,
+)
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -63,6 +73,22 @@ def test_a_finished_run_has_nothing_to_do(on_slurm: Path) -> None:
     done = snakemake(on_slurm, *ON_SLURM, *BRIEF)
     assert done.code == 0
     assert "Nothing to be done" in done.text
+
+
+def test_a_site_with_gpus_says_so_in_one_place(on_slurm: Path, slurm: Cluster, tmp_path: Path) -> None:
+    place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
+    for made in ("masks.parquet", "configurations.json", "test.parquet"):
+        (place / DIAL / made).unlink()
+    profile = on_a_site_with_gpus((place / "slurm/config.yaml").read_text())
+    profile["set-resources"]["test_configurations"] = profile["set-resources"]["test_configurations"] | {"gpu": 1}
+    (place / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
+    before = {job.name for job in slurm.jobs("choose")}
+    done = snakemake(place, f"{DIAL}/test.parquet", *ON_SLURM, *BRIEF)
+    assert done.code == 0, done.text
+    (job,) = (each for each in slurm.jobs("choose") if each.name not in before)
+    asked = run("scontrol", "show", "job", job.name)
+    assert "Partition=gpu " in asked
+    assert "TresPerJob=gres:gpu:a100:1" in asked
 
 
 def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_completes(

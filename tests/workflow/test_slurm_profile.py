@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.snakemake_run import ROOT, checkout, snakemake
+from tests.system.snakemake_run import ROOT, checkout, on_a_site_with_gpus, snakemake
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,15 @@ def test_every_group_is_of_rules_that_exist() -> None:
     assert {rule for rule in rules if rule.startswith("draw_")} <= set(profile["groups"])
 
 
-def test_the_rules_that_may_get_a_partition_of_their_own_are_those_that_may_want_a_gpu() -> None:
+def test_the_gpu_partition_is_for_the_rules_that_may_ask_for_a_gpu_and_those_that_share_a_job_with_one() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    wanting = {rule.partition(":")[0] for rule in re.split(r"^rule ", rules, flags=re.M)[1:] if "gpu=" in rule}
-    profile = (ROOT / "slurm/config.yaml").read_text()
-    offered = re.findall(r"^#   (\w+):\n#     slurm_partition: gpu$", profile, re.M)
-    assert set(offered) == wanting
+    asking = {rule.partition(":")[0] for rule in re.split(r"^rule ", rules, flags=re.M)[1:] if "gpu=" in rule}
+    profile = on_a_site_with_gpus((ROOT / "slurm/config.yaml").read_text())
+    offered, groups = profile["set-resources"], profile["groups"]
+    shared = {groups[rule] for rule in asking & set(groups)}
+    assert {rule for rule, resources in offered.items() if "gpu_model" in resources} == asking
+    assert set(offered) == asking | {rule for rule, group in groups.items() if group in shared}
+    assert {resources["slurm_partition"] for resources in offered.values()} == {"gpu"}
 
 
 def test_the_profile_holds_nothing_that_snakemake_could_take_for_a_path() -> None:
