@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from depthdial.errors import ArtefactError
 from depthdial.files import read_json, write_json
 
+FULL = "c00"
+"""The configuration that keeps every block."""
+
 
 class Configuration(BaseModel):
     """One chosen mask. Accuracies are fractions; intervals are 95 % Wilson intervals."""

@@ -18,7 +18,7 @@ from depthdial.arch import Architecture
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import CompiledFor
 from depthdial.deploy.program import program
-from depthdial.deploy.tiles import set_tiles
+from depthdial.deploy.tiles import set_tiles, store_vectors
 from depthdial.errors import DeployError
 from depthdial.files import atomic_path, write_json, write_text
 from depthdial.masks import Mask
@@ -71,6 +71,20 @@ def target_flags(target: Target, variant: str) -> list[str]:
     return [*flags, *COMMON_FLAGS, *target.variants[variant].flags]
 
 
+def compiled_for(name: str, target: Target, variant: str) -> CompiledFor:
+    """What manifests say of a target that is compiled for in one of its ways with the installed compiler."""
+    return CompiledFor(
+        name=name,
+        backend=target.backend,
+        triple=target.triple,
+        cpu=target.cpu,
+        features=target.features,
+        flags=tuple(target_flags(target, variant)),
+        variant=variant,
+        compiler=compiler_version(),
+    )
+
+
 class Compiler:
     """iree-compile, whose every word goes to a log; ``about`` is what errors are said to be about."""
 
@@ -102,7 +116,8 @@ class Compiler:
         if tiles is None:
             return self.run(text, flags)
         configured = self.run(text, [*flags, f"--compile-to={CONFIGURED}"]).decode()
-        return self.run(set_tiles(configured, tiles, self.about), [*flags, f"--compile-from={CONFIGURED}"])
+        chosen = store_vectors(set_tiles(configured, tiles, self.about))
+        return self.run(chosen, [*flags, f"--compile-from={CONFIGURED}"])
 
 
 def compile_configuration(
@@ -123,7 +138,7 @@ def compile_configuration(
     """
     network, configuration, target_name = names
     way = variant or target.variant
-    release, text = compiler_version(), program(arch, mask)
+    built_for, text = compiled_for(target_name, target, way), program(arch, {configuration: mask})
     about = f"{network}, configuration {configuration} ({mask}), target {target_name}"
     started = time.monotonic()
     module = Compiler(about, Path(log_path)).module(text, target, way)
@@ -134,16 +149,7 @@ def compile_configuration(
         configuration=configuration,
         mask=str(mask),
         architecture=arch.to_dict(),
-        target=CompiledFor(
-            name=target_name,
-            backend=target.backend,
-            triple=target.triple,
-            cpu=target.cpu,
-            features=target.features,
-            flags=tuple(target_flags(target, way)),
-            variant=way,
-            compiler=release,
-        ),
+        target=built_for,
         program_sha256=hashlib.sha256(text.encode()).hexdigest(),
         module_sha256=hashlib.sha256(module).hexdigest(),
         compile_seconds=round(seconds, 3),

@@ -104,7 +104,8 @@ def export(
             np.save(temporary / "gate" / f"input{index}.npy", value)
         for configuration in chosen.configurations:
             static = static_network(net, configuration, chosen, statistics)
-            write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", normalisation_tensors(static))
+            own = {f"{configuration.name}/{key}": value for key, value in normalisation_tensors(static).items()}
+            write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", own)
             _write_expected(static, inputs, temporary / "gate", configuration.name)
     log.info("exported %d configurations of %s", len(chosen.configurations), chosen.network)
 

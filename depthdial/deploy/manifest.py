@@ -15,7 +15,6 @@ from depthdial.errors import ArtefactError
 from depthdial.files import read_json, sha256_file, write_json
 
 NAME = "manifest.json"
-FUNCTION = "main"
 WEIGHTS_SCOPE = "weights"
 NORMALISATION_SCOPE = "batchnorm"
 
@@ -34,7 +33,10 @@ class Accuracy(_Record):
 
 
 class BundledConfiguration(_Record):
-    """One configuration. Files are relative to the bundle; expected outputs pair with the gate's inputs."""
+    """One configuration, a function of that name in its module; modules and archives may be shared.
+
+    Files are relative to the bundle; expected outputs pair with the gate's inputs.
+    """
 
     name: str
     mask: str
@@ -97,6 +99,8 @@ class Manifest(_Record):
     weights: str
     gate: Gate
     configurations: tuple[BundledConfiguration, ...]
+    schedule: str | None = None
+    """The schedule that was solved for these configurations, if they were packed for a product."""
     files: dict[str, str]
     """SHA-256 of every other file of the bundle, by its path."""
 
@@ -150,7 +154,7 @@ def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
             problems.append(f"{root / name}: missing")
         elif (found := sha256_file(root / name)) != expected:
             problems.append(f"{root / name}: sha256 is {found[:12]}..., the manifest says {expected[:12]}...")
-    named = {manifest.weights, *manifest.gate.inputs}
+    named = {manifest.weights, *manifest.gate.inputs, *([manifest.schedule] if manifest.schedule else [])}
     for configuration in manifest.configurations:
         named |= {configuration.module, configuration.batchnorm, *configuration.expected}
     problems += [f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))]
@@ -181,7 +185,7 @@ def module_arguments(manifest: Manifest, configuration: str, gate_input: int = 0
         f"--module={chosen.module}",
         f"--parameters={WEIGHTS_SCOPE}={manifest.weights}",
         f"--parameters={NORMALISATION_SCOPE}={chosen.batchnorm}",
-        f"--function={FUNCTION}",
+        f"--function={configuration}",
         f"--input=@{manifest.gate.inputs[gate_input]}",
     ]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.deploy.archive import archive_index
-from depthdial.deploy.manifest import FUNCTION, NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, read_manifest
+from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, read_manifest
 from depthdial.errors import DeployError
 
 
@@ -37,24 +37,27 @@ class Bundle:
         self._iree = iree
         self._config = iree.Config(driver)
         self._weights = archive_index(self.folder / self.manifest.weights).create_provider(WEIGHTS_SCOPE)
+        self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
 
     def load(self, name: str) -> None:
         """Load a configuration, so that its first call takes no longer than the others."""
         if name not in self._functions:
             chosen = self.manifest.named(name)
-            self._functions[name] = self._function(self.folder / chosen.module, chosen.batchnorm)
+            if chosen.module not in self._modules:
+                self._modules[chosen.module] = self.open(self.folder / chosen.module, chosen.batchnorm)
+            self._functions[name] = self._modules[chosen.module][name]
 
-    def _function(self, module: Path, batchnorm: str) -> Any:
+    def open(self, module: Path, batchnorm: str) -> Any:
+        """A module with the bundle's weights and one of its archives of BatchNorm; functions by name."""
         iree, instance = self._iree, self._config.vm_instance
         own = archive_index(self.folder / batchnorm).create_provider(NORMALISATION_SCOPE)
-        modules = iree.load_vm_modules(
+        return iree.load_vm_modules(
             iree.create_io_parameters_module(instance, self._weights, own),
             iree.create_hal_module(instance, self._config.device),
             iree.VmModule.mmap(instance, str(module)),
             config=self._config,
-        )
-        return modules[-1][FUNCTION]
+        )[-1]
 
     def logits(self, image: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         """Logits (classes,) of one normalised image (C, H, W) by the named configuration."""

@@ -1,10 +1,12 @@
-"""How the loops of convolutions are cut: tile sizes of our own in place of the compiler's choice.
+"""How the loops of convolutions are cut, and how they store: our own choice in place of the compiler's.
 
 IREE 3.13 restores the batch dimension of a convolution of one image after it has read the tile sizes that a
 program may carry, and loses them on the way; its own choice keeps eight sums in registers on AVX-512, too few
 to hide the latency of the multiply-adds, and 2x2 tiles without vectors on aarch64. So iree-compile runs in
 two steps: it stops when it has chosen (``--compile-to=executable-configurations``), the choice is replaced
-here, and it goes on from there. Measured effects are in docs/decisions.md.
+here, and it goes on from there. The batch dimension, once restored, is also in the way where a result is stored into
+the middle of a frame: it is taken off again by a ``map_store``, which computes an address for every single value.
+Here the frame gets the dimension instead, so that whole vectors are stored. Measured effects are in docs/decisions.md.
 """
 
 from __future__ import annotations
@@ -20,6 +22,15 @@ _CHOICE = re.compile(
     r"distribution = \[0, \d+, \d+, \d+, 0, 0, 0\], "
     r"vector_common_parallel = \[1, 1, (\d+), (\d+), 0, 0, 0\], "
     r"vector_reduction = \[0, 0, 0, 0, 1, 1, \d+\]"
+)
+_MAP_STORE = re.compile(
+    r"(?P<indent> *)%\w+ = iree_linalg_ext\.map_store \{[^}]*\} (?P<value>%\w+) into %\w+ \{\n"
+    r" *\^bb0\(%(?P<batch>\w+): index, %(?P<row>\w+): index, [^\n]*\n"
+    r" *%(?P<both>\w+) = affine\.linearize_index disjoint \[%(?P=batch), %(?P=row)\] by \(1, \d+\) : index\n"
+    r" *iree_linalg_ext\.yield %(?P=both), %\w+, %\w+, %true\w* : [^\n]*\n"
+    r" *\} : (?P<tensor>tensor<1x(?P<shape>\d+x\d+x\d+)xf32>) into [^\n]*\n"
+    r" *iree_codegen\.store_to_buffer %\w+, (?P<frame>%\w+) : [^\n]* into "
+    r"memref<(?P=shape)xf32, strided<\[(?P<pitch>\d+), (?P<pitches>\d+, 1)\](?P<where>[^\n]*)>\n"
 )
 _VECTOR = re.compile(r"native_vector_size = (\d+) : i64")
 
@@ -69,3 +80,21 @@ def _set_part(part: str, tiles: Tiles, floats: int, about: str) -> str:
     )
     own = f"vector_common_parallel = [1, 1, {choice.group(1)}, {choice.group(2)}]"
     return part.replace(own, f"vector_common_parallel = [1, 1, {pixels}, {wanted}]")
+
+
+def store_vectors(configured: str) -> str:
+    """The compiler's intermediate text with results stored into frames as they are computed, a vector at a time."""
+    return _MAP_STORE.sub(_store, configured)
+
+
+def _store(found: re.Match[str]) -> str:
+    shape, pitch, where = found["shape"], int(found["pitch"]), found["where"]
+    rows, columns, channels = shape.split("x")
+    frame = f"memref<{shape}xf32, strided<[{pitch}, {found['pitches']}]{where}>"
+    image = f"memref<1x{shape}xf32, strided<[{int(rows) * pitch}, {pitch}, {found['pitches']}]{where}>"
+    indent, name = found["indent"], f"{found['frame']}_image"
+    return (
+        f"{indent}{name} = memref.expand_shape {found['frame']} [[0, 1], [2], [3]] "
+        f"output_shape [1, {rows}, {columns}, {channels}] : {frame} into {image}\n"
+        f"{indent}iree_codegen.store_to_buffer {found['value']}, {name} : {found['tensor']} into {image}\n"
+    )

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict
 from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
+from depthdial.configurations import FULL
 from depthdial.deploy.compile import Compiler
 from depthdial.deploy.gate import compare, installed_tool
-from depthdial.deploy.manifest import FUNCTION, NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
+from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import read_json, write_json
@@ -85,7 +86,7 @@ def tune(
             module = Path(folder) / f"{variant}.vmfb"
             compiler = Compiler(f"{about}, variant {variant}", Path(log_folder) / f"{variant}.iree.log")
             try:
-                module.write_bytes(compiler.module(program(arch, Mask.full(arch.n_blocks)), target, variant))
+                module.write_bytes(compiler.module(program(arch, {FULL: Mask.full(arch.n_blocks)}), target, variant))
                 _check(module, Path(exported), settings, compiler.about)
                 samples[variant] = []
             except DeployError as error:
@@ -116,8 +117,8 @@ def _arguments(module: Path) -> list[str]:
     return [
         f"--module={module}",
         f"--parameters={WEIGHTS_SCOPE}=weights.irpa",
-        f"--parameters={NORMALISATION_SCOPE}=batchnorm/c00.irpa",
-        f"--function={FUNCTION}",
+        f"--parameters={NORMALISATION_SCOPE}=batchnorm/{FULL}.irpa",
+        f"--function={FULL}",
         "--input=@gate/input0.npy",
     ]
 
@@ -136,7 +137,7 @@ def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
     found = module.with_suffix(".npy")
     _run("iree-run-module", [*device_arguments(1), *_arguments(module), f"--output=@{found}"], exported, about)
     gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
-    difference = compare(np.load(found), np.load(exported / "gate" / "c00.0.npy"), gate)
+    difference = compare(np.load(found), np.load(exported / "gate" / f"{FULL}.0.npy"), gate)
     if not difference.tolerated:
         raise DeployError(f"{about}: differs from PyTorch by {difference.largest:.3g}")
 

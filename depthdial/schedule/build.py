@@ -9,6 +9,7 @@ import pandas as pd
 
 from depthdial.config.schedule import Schedule as Settings
 from depthdial.config.schedule import Selector as SelectorSettings
+from depthdial.configurations import FULL
 from depthdial.errors import ScheduleError
 from depthdial.schedule.choices import Choice, choices_of
 from depthdial.schedule.conditions import estimate
@@ -27,8 +28,6 @@ from depthdial.schedule.table import (
     table_axes,
 )
 from depthdial.traces.trace import Trace, read_traces
-
-FULL = "c00"
 
 
 def full_choice(choices: Sequence[Choice]) -> Choice:

@@ -25,14 +25,14 @@ TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-lin
 SIZE = 96
 
 
-def program(layers: int) -> str:
+def program(name: str, layers: int) -> str:
     """A function of one image: ``layers`` products with the same matrix, and at last an addition."""
     side = f"{SIZE}x{SIZE}xf32"
     row = f"1x{SIZE}xf32"
     lines = [
         f'util.global private @w = #stream.parameter.named<"weights"::"w"> : tensor<{side}>',
         f'util.global private @b = #stream.parameter.named<"batchnorm"::"b"> : tensor<{row}>',
-        f"util.func public @main(%x0: tensor<{row}>) -> tensor<{row}> {{",
+        f"util.func public @{name}(%x0: tensor<{row}>) -> tensor<{row}> {{",
         f"  %w = util.global.load @w : tensor<{side}>",
         f"  %b = util.global.load @b : tensor<{row}>",
         "  %zero = arith.constant 0.0 : f32",
@@ -80,7 +80,7 @@ def make_bundle(
             expected = expected @ weights
         np.save(folder / "gate" / f"{name}.0.npy", (expected + shift).astype(np.float32))
         write_archive(folder / "batchnorm" / f"{name}.irpa", "b", shift)
-        compile_program(program(layers), folder / "modules" / f"{name}.vmfb", machine)
+        compile_program(program(name, layers), folder / "modules" / f"{name}.vmfb", machine)
         configurations.append(
             BundledConfiguration(
                 name=name,

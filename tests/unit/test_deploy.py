@@ -35,7 +35,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, Path]:
 
 
 def test_a_skipped_block_leaves_nothing_behind() -> None:
-    text = program(ARCH, Mask("101"))
+    text = program(ARCH, {"c03": Mask("101")})
     assert "blocks.0.conv1" in text
     assert "blocks.1." not in text
     assert text.count("linalg.conv_2d") == 5
@@ -44,7 +44,7 @@ def test_a_skipped_block_leaves_nothing_behind() -> None:
 
 def test_a_mask_of_another_network_is_refused() -> None:
     with pytest.raises(ValueError, match="mask 11 has 2 blocks, the network has 3"):
-        program(ARCH, Mask("11"))
+        program(ARCH, {"c03": Mask("11")})
 
 
 def test_the_bundle_computes_what_pytorch_computes(case: tuple[Case, Path]) -> None:
@@ -74,7 +74,7 @@ def test_weights_are_stored_once(case: tuple[Case, Path]) -> None:
         value.numel() for name, value in deployed.net.state_dict().items() if name in held
     )
     own = read_archive(folder / "batchnorm" / "c01.irpa")
-    assert set(own) == {"stem_bn", "blocks.1.bn1", "blocks.1.bn2"}
+    assert set(own) == {"c01/stem_bn", "c01/blocks.1.bn1", "c01/blocks.1.bn2"}
     for one in read_manifest(folder).configurations:
         code = (folder / one.module).read_bytes()
         for name, value in held.items():

@@ -131,7 +131,7 @@ def test_arguments() -> None:
         "--module=modules/c00.vmfb",
         "--parameters=weights=weights.irpa",
         "--parameters=batchnorm=batchnorm/c00.irpa",
-        "--function=main",
+        "--function=c00",
         "--input=@gate/input0.npy",
     ]
     assert gate_arguments(manifest, "c00")[-3:] == [

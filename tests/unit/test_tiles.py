@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthdial.config.targets import Tiles
-from depthdial.deploy.tiles import set_tiles, tile
+from depthdial.arch import Architecture
+from depthdial.config.targets import Target, Tiles
+from depthdial.deploy.compile import CONFIGURED as PHASE
+from depthdial.deploy.compile import Compiler, target_flags
+from depthdial.deploy.program import program
+from depthdial.deploy.tiles import set_tiles, store_vectors, tile
 from depthdial.errors import DeployError
+from depthdial.masks import Mask
 
 CONFIGURED = """\
 #target = {native_vector_size = 64 : i64}
@@ -62,3 +69,21 @@ def test_another_compiler_is_refused() -> None:
     other = CONFIGURED.replace("distribution = [0, 2", "tiles = [0, 2")
     with pytest.raises(DeployError, match="c00: iree-compile chose no tiles for conv_16x16x32x3x3x32_f32"):
         set_tiles(other, Tiles(), "c00")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(triple="x86_64-unknown-linux-gnu", cpu="skylake-avx512"),
+        Target(triple="aarch64-unknown-linux-gnu", cpu="cortex-a72", features=("+neon",)),
+    ],
+    ids=lambda target: target.cpu,
+)
+def test_no_convolution_stores_single_values(target: Target, tmp_path: Path) -> None:
+    text = program(Architecture(8, 16, 3, 16, 10), {"c00": Mask("111")})
+    flags = [*target_flags(target, target.variant), f"--compile-to={PHASE}"]
+    configured = Compiler("c00", tmp_path / "log").run(text, flags).decode()
+    assert configured.count("iree_linalg_ext.map_store") > 3
+    changed = store_vectors(configured)
+    assert "iree_linalg_ext.map_store" not in changed
+    assert changed.count("_image : tensor<1x") == configured.count("iree_linalg_ext.map_store")
