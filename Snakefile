@@ -31,5 +31,6 @@ rule all:
     default_target: True
     input:
         rules.bundle_all.input,
+        rules.pack_all.input,
         rules.figures.input,
         rules.report.input,

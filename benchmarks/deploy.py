@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_one_module, skipping
+from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
 from depthdial.arch import Architecture
 from depthdial.config.targets import load_targets
 from depthdial.deploy.compile import Compiler
@@ -116,10 +116,10 @@ class Untiled(Bundle):
             if not path.exists():
                 arch = Architecture.from_dict(self.manifest.architecture)
                 target = load_targets(ROOT / "config" / "targets.yaml")["host"]
-                text = program(arch, Mask.full(arch.n_blocks))
+                text = program(arch, {name: Mask.full(arch.n_blocks)})
                 compiler = Compiler("untiled", self.folder.parent / "untiled.log")
                 path.write_bytes(compiler.module(text, target, "compiler"))
-            self._functions[name] = self._function(path, self.manifest.named(name).batchnorm)
+            self._functions[name] = self.open(path, self.manifest.named(name).batchnorm)[name]
 
 
 def streams(folder: Path, arch: Architecture, count: int, seconds: float = 2.0) -> dict[str, float]:
@@ -165,9 +165,9 @@ def _throughput(calls: list[Call], seconds: float) -> float:
 
 
 def configurations_in_turn(folder: Path, rounds: int = ROUNDS) -> Json:
-    """Latency of every configuration against its MACs; how far the worst 1 % lie above the median."""
-    bundle = Bundle(folder / "bundle")
-    image = np.load(folder / "bundle" / "gate" / "input0.npy")[0]
+    """Latency of every configuration of a bundle against its MACs; how far the worst 1 % lie above the median."""
+    bundle = Bundle(folder)
+    image = np.load(folder / "gate" / "input0.npy")[0]
     names = {one.name: one for one in bundle.manifest.configurations}
     taken = in_turn({name: lambda n=name: bundle.logits(image, n) for name in names}, rounds)
     least = min(taken["c00"])
@@ -192,8 +192,8 @@ def switching(folder: Path, rounds: int = 15) -> float:
     Twelve inferences, one by each configuration in turn, against the same twelve with each configuration's
     run in one piece; both over many rounds, so that each configuration is called equally often.
     """
-    bundle = Bundle(folder / "bundle")
-    image = np.load(folder / "bundle" / "gate" / "input0.npy")[0]
+    bundle = Bundle(folder)
+    image = np.load(folder / "gate" / "input0.npy")[0]
     names = [one.name for one in bundle.manifest.configurations]
     for name in names:
         bundle.load(name)
@@ -217,9 +217,9 @@ def _timed(call: Call) -> float:
     return time.perf_counter() - started
 
 
-def memory(kind: str, bundle: Path, count: int) -> dict[str, float]:
-    """What a fresh process takes to load and run the first configurations; medians of five processes."""
-    command = [sys.executable, "-m", "benchmarks.one_module", kind, str(bundle), str(count)]
+def memory(bundle: Path) -> dict[str, float]:
+    """What a fresh process takes to load and run all configurations; medians of five processes."""
+    command = [sys.executable, "-m", "benchmarks.deploy_memory", str(bundle)]
     runs = [
         json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
         for _ in range(5)
@@ -227,23 +227,14 @@ def memory(kind: str, bundle: Path, count: int) -> dict[str, float]:
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
-def storage(folder: Path) -> Json:
-    """Bytes and memory of one configuration and of twelve: many modules over one archive, and one module."""
-    bundle = folder / "bundle"
+def storage(bundles: Mapping[str, Path]) -> Json:
+    """Bytes that running takes, without the gate's inputs and outputs, and memory, of some bundles."""
 
-    def size(*patterns: str) -> int:
-        return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
+    def size(folder: Path) -> int:
+        code = {".irpa", ".vmfb"}
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in code)
 
-    weights = size("bundle/weights.irpa")
-    return {
-        "weights_bytes": weights,
-        "bytes_k1": weights + size("bundle/modules/c00.vmfb", "bundle/batchnorm/c00.irpa"),
-        "bytes_k12_many": weights + size("bundle/modules/*", "bundle/batchnorm/*"),
-        "bytes_k12_one": weights + size("one.vmfb", "one.irpa"),
-        "k1": memory("many", bundle, 1),
-        "k12_many": memory("many", bundle, CONFIGURATIONS),
-        "k12_one": memory("one", bundle, CONFIGURATIONS),
-    }
+    return {name: {"bytes": size(folder), **memory(folder)} for name, folder in bundles.items()}
 
 
 def gemm_peak() -> float:
@@ -266,14 +257,18 @@ def measure(work: Path) -> Json:
         )
         make_bundle(folders[depth], architecture(depth), masks)
     folder, arch = folders[56], architecture(56)
-    make_one_module(folder, arch, skipping(arch, CONFIGURATIONS))
-    stored = storage(folder)  # before this process maps the weights too, and shares their pages
+    bundles = {
+        "one": make_packed(folder, 1),
+        "apart": folder / "bundle",
+        "packed": make_packed(folder, CONFIGURATIONS),
+    }
+    stored = storage(bundles)  # before this process maps the weights too, and shares their pages
     peak = gemm_peak()
     latencies = against_peers(folders)
     return {
         "latencies": latencies,
-        "configurations": configurations_in_turn(folder),
-        "switch": switching(folder),
+        "configurations": configurations_in_turn(bundles["packed"]),
+        "switch": {name: switching(bundles[name]) for name in ("packed", "apart")},
         "storage": stored,
         "streams_per_s": streams(folder, arch, 2),
         "gemm_gmac_per_s": peak,
@@ -288,7 +283,10 @@ def summary(found: Json) -> Json:
         rows = found["latencies"][key]
         return rows["depthdial"][figure] / min(rows[peer][figure] for peer in ("ONNX Runtime", "OpenVINO"))
 
-    rows, stored = found["configurations"], found["storage"]
+    def against_one(bundle: str, key: str) -> float:
+        return float(found["storage"][bundle][key] / found["storage"]["one"][key])
+
+    rows = found["configurations"]
     keys = {
         f"latency_ratio{suffix}_{threads}t": ratio(f"resnet56 {threads}t", figure)
         for threads in (1, 2)
@@ -300,12 +298,13 @@ def summary(found: Json) -> Json:
         "macs_proportionality_error_least": max(
             abs(row["least_latency_share"] / row["macs_share"] - 1) for row in rows.values()
         ),
-        "disk_ratio_k12": stored["bytes_k12_many"] / stored["bytes_k1"],
-        "disk_ratio_k12_one_module": stored["bytes_k12_one"] / stored["bytes_k1"],
-        "pss_ratio_k12": stored["k12_many"]["pss_kb"] / stored["k1"]["pss_kb"],
-        "pss_ratio_k12_one_module": stored["k12_one"]["pss_kb"] / stored["k1"]["pss_kb"],
-        "pss_own_ratio_k12": stored["k12_many"]["own_pss_kb"] / stored["k1"]["own_pss_kb"],
-        "switch_overhead": found["switch"],
+        "disk_ratio_k12": against_one("packed", "bytes"),
+        "disk_ratio_k12_apart": against_one("apart", "bytes"),
+        "pss_ratio_k12": against_one("packed", "pss_kb"),
+        "pss_ratio_k12_apart": against_one("apart", "pss_kb"),
+        "pss_own_ratio_k12": against_one("packed", "own_pss_kb"),
+        "switch_overhead": found["switch"]["packed"],
+        "switch_overhead_apart": found["switch"]["apart"],
         "p99_over_median_worst": max(row["p99_over_median"] for row in rows.values()),
         "share_of_gemm_peak": found["rate_gmac_per_s"] / found["gemm_gmac_per_s"],
         "throughput_ratio_2_streams": found["streams_per_s"]["depthdial"]
@@ -330,7 +329,7 @@ def table(found: Json, figures: Json, about: Json) -> str:
     for key, rows in found["latencies"].items():
         cells = " | ".join(f"{row['median_ms']:.2f} ({row['least_ms']:.2f})" for row in rows.values())
         lines.append(f"| {key} | {cells} |")
-    lines += ["", "## Twelve configurations of ResNet-56", ""]
+    lines += ["", "## Twelve configurations of ResNet-56, packed", ""]
     lines += [
         "| configuration | MACs | latency | least latency | median ms | p99 / median |",
         "|---|---:|---:|---:|---:|---:|",
@@ -340,16 +339,16 @@ def table(found: Json, figures: Json, about: Json) -> str:
         f"{row['median_ms']:.3f} | {row['p99_over_median']:.2f} |"
         for name, row in found["configurations"].items()
     ]
-    lines += ["", "## Many modules over one archive, or one module with many functions", ""]
+    lines += ["", "## Twelve configurations: a module each, or packed as functions of one module", ""]
     lines += ["| | bytes | PSS kB | of it own | own anonymous | load ms |", "|---|---:|---:|---:|---:|---:|"]
-    for name, key, size in (
-        ("one configuration", "k1", "bytes_k1"),
-        ("twelve, a module each", "k12_many", "bytes_k12_many"),
-        ("twelve, one module", "k12_one", "bytes_k12_one"),
+    for name, key in (
+        ("one configuration", "one"),
+        ("twelve, a module each", "apart"),
+        ("twelve, packed", "packed"),
     ):
         row = found["storage"][key]
         lines.append(
-            f"| {name} | {found['storage'][size]:,} | {row['pss_kb']:.0f} | {row['own_pss_kb']:.0f} | "
+            f"| {name} | {row['bytes']:,} | {row['pss_kb']:.0f} | {row['own_pss_kb']:.0f} | "
             f"{row['own_anonymous_kb']:.0f} | {row['load_ms']:.1f} |"
         )
     lines += ["", "## Two independent streams of one thread each, ResNet-56: inferences per second", ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,11 @@ from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import load_targets
 from depthdial.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
-from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.deploy.bundle import link
-from depthdial.deploy.compile import Compiler, compile_configuration
+from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
 from depthdial.deploy.gate import run_tool
-from depthdial.deploy.program import program
+from depthdial.deploy.pack import pack
 from depthdial.images import Split, save_images
 from depthdial.masks import Mask
 
@@ -105,22 +103,10 @@ def skipping(arch: Architecture, count: int) -> list[Mask]:
     ]
 
 
-def make_one_module(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
-    """Compile all configurations as functions of one module; BatchNorm of all in one archive."""
-    texts, head = [], ""
-    parameters: dict[str, None] = {}
-    tensors = {}
-    for name, mask in zip(slot_names(len(masks)), masks, strict=True):
-        text = re.sub(r'"((?:blocks\.\d+|stem)[._]bn\d?)"', rf'"{name}/\1"', program(arch, mask))
-        text = text.replace("@main(", f"@{name}(")
-        head, body = text.split("module @depthdial {\n")
-        lines = body.splitlines()
-        parameters |= dict.fromkeys(line for line in lines if line.startswith("util.global private"))
-        texts += [line for line in lines if not line.startswith("util.global private")][:-1]
-        own = read_archive(folder / "bundle" / "batchnorm" / f"{name}.irpa")
-        tensors |= {f"{name}/{key}": value for key, value in own.items()}
-    write_archive(folder / "one.irpa", tensors)
-    whole = "\n".join([f"{head}module @depthdial {{", *parameters, *texts, "}"])
+def make_packed(folder: Path, count: int) -> Path:
+    """The first ``count`` configurations of a bundle packed as for a product."""
     target = load_targets(ROOT / "config" / "targets.yaml")["host"]
-    module = Compiler("one module", folder / "one.log").module(whole, target, target.variant)
-    (folder / "one.vmfb").write_bytes(module)
+    packed = folder / f"packed{count}"
+    names, log = slot_names(count), folder / f"packed{count}.log"
+    pack(folder / "bundle", names, target, packed, log_path=log, tool=run_tool(target, folder / "cache"))
+    return packed

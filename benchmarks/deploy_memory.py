@@ -9,27 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from depthdial.deploy.archive import archive_index
-from depthdial.deploy.manifest import NORMALISATION_SCOPE
 from depthdial.deploy.runtime import Bundle
-
-
-class OneModule(Bundle):
-    """The alternative that was measured and not taken: all configurations as functions of one module."""
-
-    def load(self, name: str) -> None:
-        """Load the module, and with it every configuration."""
-        if self._functions:
-            return
-        iree, instance = self._iree, self._config.vm_instance
-        own = archive_index(self.folder.parent / "one.irpa").create_provider(NORMALISATION_SCOPE)
-        modules = iree.load_vm_modules(
-            iree.create_io_parameters_module(instance, self._weights, own),
-            iree.create_hal_module(instance, self._config.device),
-            iree.VmModule.mmap(instance, str(self.folder.parent / "one.vmfb")),
-            config=self._config,
-        )
-        self._functions = {one.name: modules[-1][one.name] for one in self.manifest.configurations}
 
 
 def proportional_set_kb() -> dict[str, int]:
@@ -39,15 +19,15 @@ def proportional_set_kb() -> dict[str, int]:
     return {"pss_kb": found["Pss"], "anonymous_kb": found["Pss_Anon"]}
 
 
-def main(kind: str, folder: str, count: int) -> None:
-    """Open a bundle (``many`` modules, or ``one``), load and run its first configurations, print what it took."""
+def main(folder: str) -> None:
+    """Open a bundle, load and run all its configurations, print what it took."""
     import iree.runtime
 
     iree.runtime.Config("local-sync")
     image = np.load(f"{folder}/gate/input0.npy")[0]
     before = proportional_set_kb()
-    bundle = {"many": Bundle, "one": OneModule}[kind](folder)
-    names = [one.name for one in bundle.manifest.configurations][:count]
+    bundle = Bundle(folder)
+    names = [one.name for one in bundle.manifest.configurations]
     started = time.perf_counter()
     for name in names:
         bundle.load(name)
@@ -60,4 +40,4 @@ def main(kind: str, folder: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1])

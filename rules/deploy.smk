@@ -104,9 +104,41 @@ rule link_bundle:
         "../workflow_scripts/link_bundle.py"
 
 
+rule pack:
+    """Pack what a product ships: the configurations that a schedule uses as one module, and the schedule."""
+    input:
+        bundle=bundles_for("dial"),
+        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
+        header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
+    output:
+        packed=directory("results/{experiment}/{dataset}/{network}/packed/{device}"),
+    log:
+        "logs/{experiment}/pack/{dataset}-{network}-{device}.log",
+        compiler="logs/{experiment}/pack/{dataset}-{network}-{device}.iree.log",
+    conda:
+        "../envs/deploy.yaml"
+    threads: 1
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(20),
+    params:
+        target=lambda w: plain(TARGETS[DEVICES[w.device].target]),
+        cache=".cache/depthdial",
+        code=code_digest("depthdial.deploy.pack"),
+    script:
+        "../workflow_scripts/pack.py"
+
+
 localrules:
     tune,
     bundle_all,
+    pack_all,
+
+
+rule pack_all:
+    """What products ship, for every dial and device."""
+    input:
+        on_devices("packed/{device}"),
 
 
 rule bundle_all:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from depthdial.arch import Architecture
 from depthdial.deploy.manifest import Manifest, read_manifest
 
 app = typer.Typer()
@@ -24,32 +25,33 @@ def inspect(bundle: BundleFolder) -> None:
 def run(
     bundle: BundleFolder,
     images: Annotated[Path, typer.Option(help="Folder of image files to classify.")],
-    config: Annotated[str, typer.Option(help="Configuration; c00 is the full network.")] = "c00",
+    config: Annotated[str, typer.Option(help="Configuration; default: the first, which computes most.")] = "",
 ) -> None:
     """Classify images with one configuration: a line per file, its name and its class."""
     from depthdial.deploy.pictures import image_files, read_image
     from depthdial.deploy.runtime import Bundle
 
     opened = Bundle(bundle)
-    about = opened.manifest.input
-    opened.load(config)
+    about, chosen = opened.manifest.input, config or opened.manifest.configurations[0].name
+    opened.load(chosen)
     for path in image_files(images):
-        index = opened.classify(read_image(path, about.shape[1:]), config)
+        index = opened.classify(read_image(path, about.shape[1:]), chosen)
         typer.echo(f"{path.name}\t{about.classes[index]}")
 
 
 def describe(folder: Path, manifest: Manifest) -> list[str]:
     """Lines about a bundle: what it is, what it was compiled for, its configurations, its files."""
-    target, full = manifest.target, manifest.configurations[0]
+    target, full = manifest.target, Architecture.from_dict(manifest.architecture).full_macs
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
-    modules = sum(sizes[one.module] for one in manifest.configurations)
-    batchnorm = sum(sizes[one.batchnorm] for one in manifest.configurations)
+    modules = sum(sizes[name] for name in {one.module for one in manifest.configurations})
+    batchnorm = sum(sizes[name] for name in {one.batchnorm for one in manifest.configurations})
     lines = [
         f"{manifest.network} on {manifest.dataset}, seed {manifest.seed}; "
         f"branches scaled: {manifest.scaling}; BatchNorm recalibrated: {'yes' if manifest.recalibrated else 'no'}",
         f"target {target.name}: {target.triple}, {target.cpu} {','.join(target.features)}, IREE {target.compiler}",
         f"{sum(sizes.values()) / 1e3:.0f} kB: weights {sizes[manifest.weights] / 1e3:.0f} kB (once), "
         f"code {modules / 1e3:.0f} kB, BatchNorm {batchnorm / 1e3:.0f} kB; all {len(sizes)} files match",
+        *([f"packed for the schedule in {manifest.schedule}"] if manifest.schedule else []),
         "",
         f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}{'test':>8}  mask",
     ]
@@ -57,7 +59,7 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
         test = f"{one.test.value:.4f}" if one.test else "-"
         front = "" if one.on_front else "  (beside the front)"
         lines.append(
-            f"{one.name:6}{one.macs:12,}{one.macs / full.macs:8.1%}{one.validation_accuracy:12.4f}{test:>8}"
+            f"{one.name:6}{one.macs:12,}{one.macs / full:8.1%}{one.validation_accuracy:12.4f}{test:>8}"
             f"  {one.mask}{front}"
         )
     return lines

@@ -16,7 +16,9 @@ CALLS = 200
 def serve_trace(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with a manifest.json.")],
     trace: Annotated[Path, typer.Option(help="A trace: .yaml to generate, .csv as recorded.")],
-    schedule: Annotated[Path, typer.Option(help="The schedule.json of the bundle's network on this machine.")],
+    schedule: Annotated[
+        Path | None, typer.Option(help="The network's schedule.json on this machine; default: the bundle's own.")
+    ] = None,
     record: Annotated[Path, typer.Option(help="Parquet file to write, a row per step.")] = Path("served.parquet"),
     images: Annotated[Path | None, typer.Option(help="Folder of image files; default: the bundle's own.")] = None,
     per_step: Annotated[int, typer.Option(min=1, help="Inferences that are run for each decision.")] = 1,
@@ -37,10 +39,13 @@ def serve_trace(
     from depthdial.schedule.table import read_schedule
     from depthdial.traces.trace import read_traces
 
-    table = read_schedule(schedule)
     opened = Bundle(bundle)
+    if schedule is None and opened.manifest.schedule is None:
+        raise ScheduleError(f"{bundle}: holds no schedule; name one with --schedule, or a packed bundle")
+    where = schedule or bundle / str(opened.manifest.schedule)
+    table = read_schedule(where)
     if opened.manifest.network != table.network:
-        raise ScheduleError(f"{schedule}: for {table.network}, the bundle holds {opened.manifest.network}")
+        raise ScheduleError(f"{where}: for {table.network}, the bundle holds {opened.manifest.network}")
     inputs = network_inputs(opened, images)
     chosen = read_traces([str(trace)], (seed,), table.full_latency_ms)[0].first(steps)
     names = [configuration.name for configuration in table.configurations]

@@ -9,6 +9,7 @@ import pytest
 from depthdial.arch import Architecture
 from depthdial.config.targets import Target, Tiles, Variant, load_targets
 from depthdial.deploy.gate import check_configuration, run_tool
+from depthdial.deploy.pack import pack
 from tests.unit.deploy_case import Case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,13 +19,18 @@ MASKS = ["111", "000", "011", "101", "110"]
 
 
 def gate(case: Case, target: Target) -> None:
-    """Deploy without the gate, then hold every configuration against PyTorch to a far narrower tolerance."""
+    """Deploy without the gate, then hold every configuration, apart and packed, against PyTorch far more narrowly."""
     tool = run_tool(target, ROOT / ".cache" / "depthdial")
     assert tool is not None
     folder, manifest = case.bundle(target, tool=None)
     narrow = manifest.model_copy(update={"gate": manifest.gate.model_copy(update={"absolute": 1e-5, "relative": 1e-4})})
-    for configuration in manifest.configurations:
-        assert check_configuration(folder, narrow, configuration.name, tool).share_of_tolerance < 1
+    names = [configuration.name for configuration in manifest.configurations]
+    packed = case.folder / "packed"
+    together = pack(folder, names, target, packed, log_path=case.folder / "pack.log")
+    for name in names:
+        assert check_configuration(folder, narrow, name, tool).share_of_tolerance < 1
+        shared = together.model_copy(update={"gate": narrow.gate})
+        assert check_configuration(packed, shared, name, tool).share_of_tolerance < 1
 
 
 @pytest.mark.slow

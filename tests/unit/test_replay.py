@@ -291,6 +291,9 @@ def test_serve_trace_command(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "replayed" in done.output
     assert len(pd.read_parquet(tmp_path / "r.parquet")) == 20
+    without = [word for word in common if "schedule" not in word]
+    refused = CliRunner().invoke(app, ["serve-trace", str(bundle.folder), *without])
+    assert "holds no schedule" in str(refused.exception)
     write_schedule(tmp_path / "schedule.json", made.model_copy(update={"network": "other"}))
     refused = CliRunner().invoke(app, ["serve-trace", str(bundle.folder), *common])
     assert "for other, the bundle holds dial" in str(refused.exception)
