@@ -22,11 +22,11 @@ from depthdial.network import extract
 
 
 def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict[str, Any]:
-    """All masks by the engine and one after the other, shard by shard in turn, on the first images."""
+    """All masks by the engine, one after the other, and plain passes, shard by shard in turn, on the first images."""
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration), batch_size=n_validation)
     n = engine.net.arch.n_blocks
-    together, alone, identical = 0.0, 0.0, True
+    together, alone, plain, identical = 0.0, 0.0, 0.0, True
     engine.evaluate([Mask.full(n)], inputs, labels)
     for turn in range(turns):
         masks = shard(all_masks(n), turn, turns)
@@ -35,6 +35,7 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         single, seconds = timed(partial(one_by_one, engine, masks, inputs, labels))
         alone += seconds
         identical &= bool(np.array_equal(found.packed, np.vstack(single)))
+        plain += plain_seconds(engine, inputs) / turns
     rate = macs_together(engine) * (n_validation + n_calibration) / together
     return {
         "n": n,
@@ -47,7 +48,7 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         "bound": n / 2,
         "identical": identical and identical_to_modules(engine, inputs, labels),
         "gmacs": rate / 1e9,
-        "rate_share": rate / plain_rate(engine, inputs),
+        "rate_share": rate * plain / macs_together(engine),
         "memory_mb": peak_growth(case, n_validation, n_calibration),
         "bound_mb": engine.live_bytes * (n_validation + n_calibration) / 2**20,
     }
@@ -72,18 +73,18 @@ def macs_together(engine: Engine) -> int:
     return sum(2**block.index * block.macs for block in arch.blocks) + heads
 
 
-def plain_rate(engine: Engine, inputs: torch.Tensor) -> float:
-    """MACs per second of the same blocks, weighted as the engine runs them, in plain forward passes."""
+def plain_seconds(engine: Engine, inputs: torch.Tensor, repeats: int = 10) -> float:
+    """Processor time per image of the same blocks, as often as the engine runs them, in plain forward passes."""
     net, arch = engine.net, engine.net.arch
     total = 0.0
     with torch.inference_mode():
         x = net.stem(inputs.contiguous(memory_format=torch.channels_last))
         for block, module in zip(arch.blocks, net.blocks, strict=True):
             module(x)
-            _, seconds = timed(lambda module=module, x=x: [module(x) for _ in range(50)])
-            total += seconds / 50 / len(inputs) * 2**block.index
+            _, seconds = timed(lambda module=module, x=x: [module(x) for _ in range(repeats)])
+            total += seconds / repeats / len(inputs) * 2**block.index
             x = module(x)
-    return macs_together(engine) / total
+    return total
 
 
 def identical_to_modules(engine: Engine, inputs: torch.Tensor, labels: torch.Tensor, count: int = 32) -> bool:

@@ -49,9 +49,9 @@ class Case:
             info = load_info(IMAGES)
             arch = Architecture(self.depth, self.width, *info.shape[:2], len(info.classes))
             splits = load_split(IMAGES, "train"), load_split(IMAGES, "validation")
-            survival = Survival(last=0.5).probabilities(arch.n_blocks)
             path.parent.mkdir(parents=True, exist_ok=True)
-            net, _ = train(arch, survival, Recipe(), self.seed, info, splits, self.folder / "state.safetensors", "")
+            state = self.folder / "state.safetensors"
+            net, _ = train(arch, Survival(last=0.5), Recipe(), self.seed, info, splits, state, "")
             save_weights(path, net, {})
         return path
 

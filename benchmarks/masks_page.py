@@ -16,8 +16,8 @@ TEXT = """# Mask evaluation and search
 
 Written by `make bench-masks`. {machine}.
 All networks are trained with Stochastic Depth (p_L = 0.5) on scikit-learn's digits, 8 x 8 pixels; BatchNorm is
-recalibrated for every mask. Everything runs on one thread; times are its processor time. Engine and loop take turns,
-shard by shard, in one run. The loop is the same code on one mask at a time: same kernels, same batches.
+recalibrated for every mask. Everything runs on one thread; times are its processor time. Engine, loop and plain passes
+take turns, shard by shard, in one run. The loop is the same code on one mask at a time: same kernels, same batches.
 
 ## All masks together against one after the other
 
