@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
+PUBLISHED ?= config/cifar10.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check env schema docs lock clean bench-masks bench-deploy bench-schedule bench-selector bench-workflow
+.PHONY: help demo publish test check env schema docs lock clean bench-masks bench-deploy bench-schedule bench-selector bench-workflow
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -15,6 +16,10 @@ help:  ## list the targets
 demo: env  ## run the default experiment and name its report and figures
 	@snakemake --cores all --rerun-incomplete --configfile $(CONFIG)
 	@$(BIN)/depthdial results $(CONFIG)
+
+publish: env  ## run CIFAR-10 (hours) and write docs/results.md with its tables and figures
+	@snakemake --cores all --rerun-incomplete --configfile $(PUBLISHED)
+	@$(BIN)/depthdial publish $(PUBLISHED)
 
 test: env  ## run the whole test suite, slow tests included
 	@bash tests/system/install.sh

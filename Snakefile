@@ -18,6 +18,7 @@ include: "rules/select.smk"
 include: "rules/deploy.smk"
 include: "rules/bench.smk"
 include: "rules/schedule.smk"
+include: "rules/compare.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 
@@ -34,3 +35,4 @@ rule all:
         rules.pack_all.input,
         rules.figures.input,
         rules.report.input,
+        rules.results.input,

@@ -11,7 +11,7 @@ from depthdial.config.cli import app as config
 from depthdial.deploy.cli import app as deploy
 from depthdial.devices.cli import app as devices
 from depthdial.errors import DepthDialError
-from depthdial.report.cli import results
+from depthdial.report.cli import publish, results
 from depthdial.schedule.cli import app as schedule
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -22,6 +22,7 @@ app.add_typer(devices, name="devices")
 
 
 app.command()(results)
+app.command()(publish)
 
 
 @app.command()

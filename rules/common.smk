@@ -204,16 +204,15 @@ def figure_outputs(stem):
     """The three files of a figure, by name; the vector one is part of `snakemake --report`."""
     name = Path(stem).name
     files = {suffix: f"{stem}.{suffix}" for suffix in FIGURE_FILES}
-    labels = {"figure": name, "dataset": "{dataset}", "network": "{network}"}
-    if "{device}" in stem:
-        labels["device"] = "{device}"
+    labels = {"figure": name}
+    labels |= {place: f"{{{place}}}" for place in ("dataset", "network", "device") if f"{{{place}}}" in stem}
     files["svg"] = report(files["svg"], caption=f"../report/{name}.rst", category="Figures", labels=labels)
     return files
 
 
 def dial_figures(network):
     """The figures of a dial by itself; the truth of the searches is known where all masks are evaluated."""
-    return ["skipping", "cloud", "ablation", *(["searches"] if truth_known(network) else [])]
+    return ["equal", "skipping", "cloud", "ablation", *(["searches"] if truth_known(network) else [])]
 
 
 def look(*colours):
@@ -271,6 +270,123 @@ def figure_files(places, *suffixes):
 def in_places(pattern):
     """``pattern`` for every dial on every device, in their order."""
     return [f"results/{C.experiment}/{pattern.format(**place)}" for place in PLACES]
+
+
+# Used by compare.smk and report.smk.
+TABLES = "results/{experiment}/tables"
+FINETUNED_FILES = ["finetuned.csv", "test.parquet"] if C.finetune else []
+SEARCHED_FILES = ["budgets.parquet", "masks.parquet", "history.csv"]
+
+
+def trained(dataset, networks, *tables, seeds=C.seeds):
+    """The weights of some networks with every seed, then the tables that comparisons read beside them."""
+    names = ["weights.safetensors", *tables]
+    folders = [f"results/{C.experiment}/{dataset}/{network}/seed{seed}" for network in networks for seed in seeds]
+    return [f"{folder}/{name}" for name in names for folder in folders]
+
+
+def control_of(network):
+    """The constant-depth network that a dial is compared with, if there is one: of its shape, of its recipe if it can be."""
+    dial = C.network(network)
+    return sorted(controls(network), key=lambda name: C.network(name).recipe != dial.recipe)[:1]
+
+
+def published(network):
+    """Whether a dial is trained as Stochastic Depth was published, and as its control is: no steps or shapes of ours."""
+    dial = C.network(network)
+    plain_steps = C.recipe(network).sandwich is None and dial.survival.shape == "linear"
+    return plain_steps and any(C.network(name).recipe == dial.recipe for name in controls(network))
+
+
+def first_of_each_shape(names):
+    """The first of some networks for each depth and width."""
+    shapes = {}
+    for name in names:
+        shapes.setdefault((C.network(name).depth, C.network(name).width), name)
+    return list(shapes.values())
+
+
+# The paper's claims are put to one dial of each shape.
+PUBLISHED = first_of_each_shape([*filter(published, C.names("dial")), *C.names("dial")])
+
+
+def training_settings():
+    """What the training of each dial is told, but for names."""
+    return {
+        name: C.recipe(name).model_dump(mode="json", exclude={"name"})
+        | {"survival": plain(C.network(name).survival), "scaling": C.evaluation(name).scaling}
+        for name in C.names("dial")
+    }
+
+
+def comparison_tables(place):
+    """The comparison tables of a dial, those on each device included."""
+    folder = f"results/{C.experiment}/tables/{place['dataset']}/{place['network']}"
+    names = ["equal_macs", "skipping", "training", *(["rankings"] if truth_known(place["network"]) else [])]
+    return [
+        *(f"{folder}/{name}.csv" for name in names),
+        *(f"{folder}/{device}/{name}.csv" for device in DEVICES for name in ("equal_time", "configurations")),
+    ]
+
+
+# The networks of each shape of which there are several dials, so that they can be compared: title to names.
+def shapes():
+    found = {}
+    for name in C.names("dial"):
+        network = C.network(name)
+        title = f"ResNet-{network.depth}" + (f", width {network.width}" if network.width != 16 else "")
+        found.setdefault(title, []).append(name)
+    return {title: names for title, names in found.items() if len(names) > 1}
+
+
+def recipe_figures(*suffixes):
+    """The figures that compare dials of the same shape, if there are any."""
+    stems = [f"results/{C.experiment}/figures/{dataset}/recipes" for dataset in DATASETS if shapes()]
+    return [f"{stem}.{suffix}" for stem in stems for suffix in suffixes]
+
+
+# Used by report.smk.
+CONFIG_FILE = (
+    os.path.relpath(workflow.overwrite_configfiles[0]) if workflow.overwrite_configfiles else "config/config.yaml"
+)
+
+
+def published_tables(dial):
+    """The tables of one dial on the page of results: heading, CSV, networks in it, figures; of a device also its label."""
+    network, dataset = dial["network"], dial["dataset"]
+    place = f"{dataset}/{network}"
+    others = [network, *control_of(network), *C.names("static")]
+
+    def table(heading, name, names, *figures, device=None):
+        folder = f"{place}/{device}" if device else place
+        found = {
+            "heading": heading,
+            "path": f"tables/{folder}/{name}.csv",
+            "names": names,
+            "figures": [f"figures/{folder}/{figure}.png" for figure in figures],
+        }
+        return found | ({"device": DEVICES[device].label} if device else {})
+
+    return [
+        table("at equal MACs", "equal_macs", others, "equal"),
+        *(table(f"At equal time on {DEVICES[d].label}", "equal_time", others, "latency", device=d) for d in DEVICES),
+        table("Skipping blocks", "skipping", [network, *control_of(network)], "skipping"),
+        *([table("Rankings of blocks", "rankings", [network], "searches")] if truth_known(network) else []),
+        table("Training time", "training", others),
+    ]
+
+
+def published_recipes():
+    """The tables of training recipes on the page of results, one for each data set."""
+    return [
+        {
+            "heading": f"Training recipes on {C.dataset(dataset).label}",
+            "path": f"tables/{dataset}/recipes.csv",
+            "names": C.names("dial"),
+            "figures": [f"figures/{dataset}/recipes.png"] if shapes() else [],
+        }
+        for dataset in DATASETS
+    ]
 
 
 # What a head that was killed left in Slurm's queue would run beside the jobs of this one.

@@ -1,6 +1,49 @@
 # One rule per figure; each knows only the settings that its picture shows.
 
 
+rule draw_equal:
+    """Test accuracy at equal MACs: the dial, the control, the static networks."""
+    input:
+        accuracies=f"{TABLES}/{{dataset}}/{{network}}/accuracies.csv",
+    output:
+        **figure_outputs(f"{ALONE}/equal"),
+    log:
+        "logs/{experiment}/draw_equal/{dataset}-{network}.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(10),
+    params:
+        look=look("dial", "control", "static"),
+        title=lambda w: C.dataset(w.dataset).label,
+        code=code_digest("depthdial.figures.equal"),
+    script:
+        "../workflow_scripts/draw_equal.py"
+
+
+rule draw_recipes:
+    """Dials of the same shape that were trained differently, at equal MACs."""
+    input:
+        accuracies=lambda w: expand(f"{TABLES}/{{dataset}}/{{network}}/accuracies.csv", **w, network=C.names("dial")),
+    output:
+        **figure_outputs("results/{experiment}/figures/{dataset}/recipes"),
+    log:
+        "logs/{experiment}/draw_recipes/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(10),
+    params:
+        look=look(),
+        shapes=shapes(),
+        title=lambda w: C.dataset(w.dataset).label,
+        code=code_digest("depthdial.figures.equal"),
+    script:
+        "../workflow_scripts/draw_recipes.py"
+
+
 rule draw_skipping:
     """Accuracy against the number of skipped blocks, Stochastic Depth and constant depth."""
     input:
@@ -217,3 +260,4 @@ rule figures:
     """Draw every figure."""
     input:
         figure_files([*DIALS, *PLACES], *FIGURE_FILES),
+        recipe_figures(*FIGURE_FILES),

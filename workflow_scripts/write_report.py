@@ -1,6 +1,7 @@
 """Write the report: one page with everything inside it."""
 
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,22 +10,32 @@ from depthdial.devices.records import read_records
 from depthdial.files import write_text
 from depthdial.logs import configure_logging
 from depthdial.provenance import git_commit, versions
-from depthdial.report.page import Section, device_section, picture, render
+from depthdial.report.page import Section, comparison, device_section, picture, render
 from depthdial.schedule.table import read_schedule
+
+CLAIMS = (
+    "A verdict is given only where the 95 % interval lies wholly on one side; what was not checked is named as such, "
+    "with the reason."
+)
 
 
 def main(smk: Any) -> None:
-    """Sections for each of ``params.dials``, then for each of ``params.places``; all inputs are in their order."""
+    """Claims and recipes, then ``params.dials``, then ``params.places``; all inputs are in their order."""
     configure_logging(smk.log[0])
     captions = smk.params.captions
-    sections = []
+    root = Path(smk.output.page).parent
+    sections = [Section("Paper and here", [CLAIMS], [], [comparison("Claims and goals", smk.input.claims)])]
+    for recipes in smk.params.recipes:
+        pictures = [picture((root / path).with_suffix(".svg"), captions) for path in recipes["figures"]]
+        tables = [comparison("Dials of the same shape, trained differently", root / recipes["path"])]
+        sections.append(Section(recipes["heading"], [], pictures, tables))
     provenance = {"experiment": smk.wildcards.experiment, "commit": git_commit()}
     provenance |= versions("torch", "iree-base-compiler", "iree-base-runtime", "snakemake", "pulp", "highspy")
     drawn = iter(smk.input.dial_figures)
     for dial in smk.params.dials:
-        sections.append(
-            Section(dial["title"], [], [picture(path, captions) for path in islice(drawn, len(dial["figures"]))])
-        )
+        pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
+        tables = [comparison(table["heading"].capitalize(), root / table["path"]) for table in dial["tables"]]
+        sections.append(Section(dial["title"], [], pictures, tables))
     drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):
         pictures = [picture(path, captions) for path in islice(drawn, len(place["figures"]))]

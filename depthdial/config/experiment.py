@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
 from depthdial.config.benchmark import Benchmark
+from depthdial.config.compare import Compare
 from depthdial.config.data import Dataset
 from depthdial.config.deploy import Deploy
 from depthdial.config.evaluate import Evaluate
@@ -59,6 +60,8 @@ class Experiment(Section):
     """Conditions over time: what the schedule learns from and what policies are compared on."""
     schedule: Schedule = Schedule()
     """How the schedule table is solved."""
+    compare: Compare = Compare()
+    """At which costs networks are compared."""
     figures: Figures = Figures()
     """How figures look."""
 

@@ -1,4 +1,4 @@
-"""``depthdial results``: name what a run has made."""
+"""``depthdial results`` and ``depthdial publish``: name what a run has made; copy it to where people read it."""
 
 from __future__ import annotations
 
@@ -23,3 +23,19 @@ def results(
     typer.echo("Figures, each with its data (.csv) and as a vector (.svg) beside it:")
     for figure in sorted((folder / "figures").rglob("*.png")):
         typer.echo(f"  {figure}")
+
+
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="CONFIG")] = Path("config/cifar10.yaml"),
+    to: Annotated[Path, typer.Option(help="The folder that gets results.md and results/.")] = Path("docs"),
+) -> None:
+    """Copy the page of results of the experiment that CONFIG describes, and the tables and figures that it shows."""
+    from depthdial.config.load import read_experiment
+    from depthdial.errors import ArtefactError
+    from depthdial.report.results import publish as copy
+
+    folder = Path("results") / read_experiment(file).experiment
+    if not (folder / "results.md").is_file():
+        raise ArtefactError(f"{folder}/results.md: not there; run `snakemake --cores all --configfile {file}` first")
+    for path in copy(folder, to):
+        typer.echo(path)

@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from depthdial.compare.files import read_table
+from depthdial.compare.tables import cells, columns_of, shown
 from depthdial.report.findings import Row, accuracy, energy_notice, headline, percent, scheduled
 from depthdial.schedule.table import ScheduleTable
 
@@ -54,6 +56,14 @@ def picture(path: str | Path, captions: Mapping[str, str]) -> Picture:
     """Embed an SVG file; its stem is its name and finds its caption."""
     path = Path(path)
     return Picture(path.stem, base64.b64encode(path.read_bytes()).decode("ascii"), captions[path.stem])
+
+
+def comparison(title: str, path: str | Path) -> Table:
+    """A comparison table from its CSV."""
+    path = Path(path)
+    table = read_table(path)
+    columns = shown(table, columns_of(path.stem, table))
+    return Table(title, [column.title for column in columns], cells(table, columns))
 
 
 def device_section(

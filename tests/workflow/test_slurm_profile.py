@@ -22,7 +22,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_small_steps_share_a_job(planned: str) -> None:
     groups = re.findall(r"Group job (\w+)", planned)
     assert groups.count("compile") == 2
-    assert groups.count("choose") == 6
+    assert groups.count("choose") == 8
 
 
 @pytest.mark.slow

@@ -1,0 +1,312 @@
+"""The paper's claims beside what was found: a verdict only where the numbers carry it.
+
+The paper is Korol, Beck and Castrillon (2025), arXiv 2505.17626; its abstract and summaries of it by others could be
+read, its tables could not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from depthdial.compare.files import read_table
+from depthdial.compare.rankings import SENSITIVITY
+from depthdial.compare.skipping import ALL
+
+HOLDS, FAILS, OPEN, UNCHECKED = "holds", "does not hold", "not decided", "not checked"
+PAPER, SUMMARY, HUANG = "the paper's abstract", "the paper, as summarised by others", "Huang et al. 2016"
+GOAL = "goal of depthdial"
+DROP = 0.0071
+"""The accuracy that the paper's doubled power efficiency costs at least."""
+GAP, SKIPPED, DEPTH = 0.4961, 37, 110
+"""Best minus worst mask in the paper, at so many skipped blocks, in the ResNet of that depth."""
+RIVALS = ("l2", "fisher", "hessian", "random")
+GOAL_DROP = -0.003
+"""What ResNet-110 may lose at half its MACs against constant depth."""
+
+NEARLY_TWICE = 1.9
+SCHEDULE, FULL = "schedule with feedback", "full network"
+"""Policies of the replay."""
+
+Row = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, where it stands, what was found here and what follows; ``subject`` names network and data set."""
+
+    claim: str
+    source: str
+    subject: str
+    here: str
+    verdict: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The comparison tables of one dial with its control on one data set; absent where there is no such table.
+
+    ``published``: it is trained as the paper says, so the paper's claims are put to it. ``best``: of the dials of its
+    shape it has the largest hypervolume on validation, so it is held against the goals.
+    """
+
+    network: str
+    dataset: str
+    depth: int
+    equal_macs: pd.DataFrame
+    skipping: pd.DataFrame
+    training: pd.DataFrame
+    published: bool = True
+    best: bool = True
+    rankings: pd.DataFrame | None = None
+    devices: dict[str, pd.DataFrame] = field(default_factory=dict)
+    replays: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """Network and data set."""
+        return f"{self.network} on {self.dataset}"
+
+
+def evidence(tables: Path, results: Path, dial: dict[str, Any]) -> Evidence:
+    """The tables of a dial below ``tables``, and the replays of its schedules below ``results``.
+
+    ``dial`` has dataset, label (of the data set), network, depth, published and devices.
+    """
+    folder = tables / dial["dataset"] / dial["network"]
+    rankings = folder / "rankings.csv"
+    recipes = read_table(tables / dial["dataset"] / "recipes.csv").set_index("network")
+    alike = recipes[recipes["depth"].eq(dial["depth"]) & recipes["width"].eq(recipes.loc[dial["network"], "width"])]
+    replay = results / dial["dataset"] / dial["network"] / "replay"
+    return Evidence(
+        network=dial["network"],
+        dataset=dial["label"],
+        depth=dial["depth"],
+        equal_macs=read_table(folder / "equal_macs.csv"),
+        skipping=read_table(folder / "skipping.csv"),
+        training=read_table(folder / "training.csv"),
+        published=dial["published"],
+        best=alike["hypervolume"].idxmax() == dial["network"],
+        rankings=read_table(rankings) if rankings.exists() else None,
+        devices={name: read_table(folder / name / "configurations.csv") for name in dial["devices"]},
+        replays={name: pd.read_parquet(replay / name / "summary.parquet") for name in dial["devices"]},
+    )
+
+
+def claims(found: Sequence[Evidence]) -> list[Claim]:
+    """Every claim for every dial that it can be put to, then what nobody can check with this experiment."""
+    checked = [
+        check(evidence)
+        for evidence in found
+        if evidence.published
+        for check in (resilience, gap, power, time, inferences, ranking, full_accuracy, training_time)
+    ]
+    return [*checked, *goals([evidence for evidence in found if evidence.best]), *unchecked(found)]
+
+
+def table(found: Sequence[Claim]) -> pd.DataFrame:
+    """Claims as a table."""
+    return pd.DataFrame([vars(claim) for claim in found])
+
+
+def resilience(e: Evidence) -> Claim:
+    """Whether masks are more accurate after training with Stochastic Depth."""
+    row = _row(e.skipping, "skipped", ALL)
+    here = f"mean over {row['masks']:.0f} masks: {percent(row, 'dial_mean')}"
+    if not pd.isna(row["control_mean"]):
+        here += f", constant depth {percent(row, 'control_mean')}; difference {points(row, 'difference_mean')}"
+    verdict = _sign(row, "difference_mean")
+    if not row["complete"]:
+        here += "; the masks of two searches are not comparable"
+    claim = "Networks trained with Stochastic Depth are more resilient to skipping blocks than those of constant depth"
+    return Claim(claim, PAPER, e.subject, here, verdict, "skipping.csv")
+
+
+def gap(e: Evidence) -> Claim:
+    """Best minus worst mask at 37 of 54 skipped blocks."""
+    claim = f"ResNet-110, {SKIPPED} of 54 blocks skipped: best and worst mask differ by {100 * GAP:.2f} points"
+    counted = e.skipping[e.skipping["skipped"].astype(str) != ALL]
+    if e.depth == DEPTH:
+        row = _row(counted, "skipped", str(SKIPPED))
+        verdict = HOLDS if row["dial_spread"] >= GAP else OPEN
+        here = f"{points(row, 'dial_spread')} points over the {row['masks']:.0f} masks measured"
+        if not row["complete"]:
+            here += ", which are few and chosen: the true spread is no smaller"
+        return Claim(claim, SUMMARY, e.subject, here, verdict, "skipping.csv")
+    widest = counted.sort_values("dial_spread").to_dict("records")[-1]
+    here = f"no ResNet-110 in this experiment; ResNet-{e.depth}: at most {points(widest, 'dial_spread')} points, at "
+    here += f"{widest['skipped']} of {len(counted) - 1} skipped blocks"
+    if not pd.isna(widest["control_spread"]):
+        here += f" (constant depth: {points(widest, 'control_spread')})"
+    return Claim(claim, SUMMARY, e.subject, here, UNCHECKED, "skipping.csv")
+
+
+def power(e: Evidence) -> Claim:
+    """Twice the power efficiency at a drop of 0.71 points against constant depth."""
+    claim = f"Up to twice the power efficiency of the original ResNet at drops as low as {100 * DROP:.2f} points"
+    measured = {name: rows for name, rows in e.devices.items() if set(rows["energy_source"]) != {"modelled"}}
+    if not measured:
+        why = "no device of this experiment has a power meter; energy here is modelled from time"
+        return Claim(claim, PAPER, e.subject, why, UNCHECKED)
+    device, rows = next(iter(measured.items()))
+    here, verdict = _at_half(rows, "energy_share", "the energy")
+    return Claim(claim, PAPER, e.subject, f"{device}: {here}", verdict, "configurations.csv")
+
+
+def time(e: Evidence) -> Claim:
+    """The same in time, which is measured everywhere."""
+    claim = f"The same in time: half the latency at drops as low as {100 * DROP:.2f} points"
+    if not e.devices:
+        return Claim(claim, PAPER, e.subject, "no device measured", UNCHECKED)
+    device, rows = next(iter(e.devices.items()))
+    here, verdict = _at_half(rows.assign(latency_share=1 / rows["speedup"]), "latency_share", "the time")
+    return Claim(claim, PAPER, e.subject, f"{device}: {here}", verdict, "configurations.csv")
+
+
+def _at_half(rows: pd.DataFrame, share: str, what: str) -> tuple[str, str]:
+    """The smallest drop among the configurations that take at most half of something."""
+    half = rows[rows[share] <= 0.5]
+    if rows["to_constant"].isna().all():
+        return "there is no constant-depth network to compare with", UNCHECKED
+    if not len(half):
+        least = rows.sort_values(share).to_dict("records")[0]
+        return f"none takes half of {what}; {least['configuration']} takes {100 * least[share]:.0f} %", FAILS
+    best = half.sort_values("to_constant").to_dict("records")[-1]
+    here = f"{best['configuration']} takes {100 * best[share]:.0f} % of {what} at {points(best, 'to_constant')} points"
+    here += " against constant depth"
+    if not best["valid"]:
+        return f"{here}; the device was too noisy", OPEN
+    if best["to_constant_low"] >= -DROP:
+        return here, HOLDS
+    return here, FAILS if best["to_constant_high"] < -DROP else OPEN
+
+
+def inferences(e: Evidence) -> Claim:
+    """Nearly twice as many inferences."""
+    claim = "Nearly twice as many inferences in some cases"
+    if not e.replays:
+        return Claim(claim, SUMMARY, e.subject, "no replay", UNCHECKED)
+    device, summary = next(iter(e.replays.items()))
+    per_charge = summary.pivot_table("inferences_per_charge", "trace", "policy", observed=True)
+    more = (per_charge[SCHEDULE] / per_charge[FULL]).max()
+    here = f"{device}: up to {more:.2f} times as many per charge as the full network, replayed over held-out traces"
+    if set(summary["energy_source"]) == {"modelled"}:
+        return Claim(claim, SUMMARY, e.subject, f"{here}; energy is modelled from time", UNCHECKED)
+    return Claim(claim, SUMMARY, e.subject, here, HOLDS if more >= NEARLY_TWICE else FAILS)
+
+
+def ranking(e: Evidence) -> Claim:
+    """The sensitivity ranking against its rivals, by the hypervolume of the fronts that they find."""
+    claim = "Ranking blocks by sensitivity finds better masks than L2 norm, Fisher information, Hessian or chance"
+    if e.rankings is None or SENSITIVITY not in set(e.rankings["strategy"]):
+        return Claim(claim, SUMMARY, e.subject, "the true front is not known, or sensitivity not compared", UNCHECKED)
+    rows = e.rankings[e.rankings["strategy"].isin(RIVALS)].to_dict("records")
+    verdicts = [_sign(row, "behind_sensitivity") for row in rows]
+    parts = [f"{row['strategy']} {points(row, 'behind_sensitivity')}" for row in rows]
+    here = "hypervolume of sensitivity minus that of " + ", ".join(parts) + " points of the true one"
+    verdict = FAILS if FAILS in verdicts else HOLDS if verdicts and set(verdicts) == {HOLDS} else OPEN
+    return Claim(claim, SUMMARY, e.subject, here, verdict, "rankings.csv")
+
+
+def full_accuracy(e: Evidence) -> Claim:
+    """Whether Stochastic Depth makes the full network more accurate."""
+    row = e.equal_macs.iloc[0].to_dict()
+    claim = "Stochastic Depth makes the full network more accurate (ResNet-110 on CIFAR-10: 5.25 against 6.41 % error)"
+    here = f"{percent(row, 'stochastic')}, constant depth {percent(row, 'constant')}"
+    if pd.isna(row["constant"]):
+        return Claim(claim, HUANG, e.subject, "there is no constant-depth network to compare with", UNCHECKED)
+    here += f"; difference {points(row, 'full_to_full')} points"
+    return Claim(claim, HUANG, e.subject, here, _sign(row, "full_to_full"), "equal_macs.csv")
+
+
+def training_time(e: Evidence) -> Claim:
+    """Whether closed blocks save a quarter of the training time."""
+    row = _row(e.training, "network", e.network)
+    claim = "Training with Stochastic Depth (p_L = 0.5) saves about a quarter of the time"
+    if pd.isna(row["time_share"]):
+        return Claim(claim, HUANG, e.subject, "there is no constant-depth network to compare with", UNCHECKED)
+    here = (
+        f"{percent(row, 'time_share')} of the time of constant depth, {100 * row['open_share']:.0f} % of the branches"
+    )
+    return Claim(claim, HUANG, e.subject, here, _sign(row, "time_share", 1.0, below=True), "training.csv")
+
+
+def goals(found: Sequence[Evidence]) -> list[Claim]:
+    """What depthdial wants: dials as accurate as static networks of equal MACs, half of ResNet-110 for 0.3 points."""
+    reached = []
+    for e in found:
+        for row in e.equal_macs[e.equal_macs["to_static"].notna()].to_dict("records"):
+            claim = f"The dial is at least as accurate as the static {row['budget']} of no fewer MACs"
+            here = f"{percent(row, 'dial')} against {percent(row, 'static')}: {points(row, 'to_static')} points"
+            reached.append(Claim(claim, GOAL, e.subject, here, _at_least(row, "to_static", 0.0), "equal_macs.csv"))
+        halves = e.equal_macs[e.equal_macs["budget"] == "50 %"].to_dict("records")
+        if e.depth == DEPTH and halves:
+            claim = "At half the MACs of ResNet-110 at most 0.3 points below constant depth"
+            here = f"{points(halves[0], 'to_constant')} points"
+            verdict = _at_least(halves[0], "to_constant", GOAL_DROP)
+            reached.append(Claim(claim, GOAL, e.subject, here, verdict, "equal_macs.csv"))
+    return reached
+
+
+def unchecked(found: Sequence[Evidence]) -> list[Claim]:
+    """What this experiment cannot say anything about, and why."""
+    missing = []
+    if not any("100" in e.dataset for e in found):
+        missing.append(("The results on CIFAR-100", PAPER, "no CIFAR-100 in this experiment"))
+    missing += [
+        (
+            "The paper's energy figures on its boards",
+            PAPER,
+            "boards and meter are not in what could be read",
+        ),
+        (
+            "The paper's accuracies as such",
+            PAPER,
+            "its survival probabilities, epochs, seeds and scaling at test time are not in what could be read",
+        ),
+        (
+            "The paper's run-time selection",
+            PAPER,
+            "its algorithm is not in what could be read; the schedule here is ours",
+        ),
+    ]
+    return [Claim(claim, source, "", here, UNCHECKED) for claim, source, here in missing]
+
+
+def percent(row: Row, name: str) -> str:
+    """A share as a percentage, with its interval if it has one."""
+    return f"{100 * row[name]:.2f} %" + _ends(row, name, "{:.2f}")
+
+
+def points(row: Row, name: str) -> str:
+    """A difference of accuracies in points, with its interval if it has one."""
+    return f"{100 * row[name]:+.2f}" + _ends(row, name, "{:+.2f}")
+
+
+def _ends(row: Row, name: str, form: str) -> str:
+    ends = [row.get(f"{name}_{end}") for end in ("low", "high")]
+    if any(end is None or pd.isna(end) for end in ends):
+        return ""
+    return f" [{', '.join(form.format(100 * end) for end in ends if end is not None)}]"
+
+
+def _sign(row: Row, name: str, against: float = 0.0, below: bool = False) -> str:
+    """Whether a value is above ``against`` (below, if asked for) beyond its interval."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    above, under = low > against, high < against
+    return HOLDS if (under if below else above) else FAILS if (above if below else under) else OPEN
+
+
+def _at_least(row: Row, name: str, bound: float) -> str:
+    """Whether a difference is at least ``bound``: not decided while its interval reaches below and above."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return HOLDS if low >= bound else FAILS if high < bound else OPEN
+
+
+def _row(rows: pd.DataFrame, column: str, value: object) -> Row:
+    return rows[rows[column].astype(str) == str(value)].iloc[0].to_dict()

@@ -1,0 +1,107 @@
+"""95 % intervals over training seeds, and over images for two networks on the same images.
+
+An interval that cannot be had (one seed, or seeds that agree to the last image) is NaN on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from depthdial.statistics import CONFIDENCE
+
+NAN = float("nan")
+NORMAL = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with the ends of its interval and the number of repetitions."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def columns(self, name: str) -> dict[str, float]:
+        """As columns of a table: ``name``, ``name_low``, ``name_high``."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+NOTHING = Interval(NAN, NAN, NAN, 0)
+
+
+def mean(values: Iterable[float]) -> Interval:
+    """Mean over seeds; Student's t with n - 1 degrees of freedom."""
+    found = _finite(values)
+    if not len(found):
+        return NOTHING
+    return _around(float(found.mean()), _variance(found), len(found) - 1, len(found))
+
+
+def share(values: Iterable[float]) -> Interval:
+    """As ``mean`` of what lies between 0 and 1, which its interval then does too."""
+    found = mean(values)
+    low, high = np.clip([found.low, found.high], 0.0, 1.0)
+    return Interval(found.value, float(low), float(high), found.n)
+
+
+def paired(first: Iterable[float], second: Iterable[float]) -> Interval:
+    """Mean of first - second where both are of the same trained networks, in the same order; Student's t."""
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return mean(differences)
+
+
+def difference(first: Iterable[float], second: Iterable[float]) -> Interval:
+    """Difference of the means of networks trained apart; Welch's t."""
+    a, b = _finite(first), _finite(second)
+    if not (len(a) and len(b)):
+        return NOTHING
+    n = min(len(a), len(b))
+    if n < 2:
+        return Interval(float(a.mean() - b.mean()), NAN, NAN, n)
+    parts = _variance(a), _variance(b)
+    variance = sum(parts)
+    freedom = variance**2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1)) if variance else 0.0
+    return _around(float(a.mean() - b.mean()), variance, freedom, n)
+
+
+def ratio(first: Iterable[float], second: Iterable[float]) -> Interval:
+    """Ratio of the geometric means of networks trained apart; Welch's t on logarithms."""
+    found = difference(np.log(_finite(first)), np.log(_finite(second)))
+    return Interval(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.n)
+
+
+def same_images(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Interval:
+    """Difference of two accuracies on the same images; Agresti and Min (2005): half a pair added to each disagreement.
+
+    ``first`` and ``second`` say which images each network classifies rightly.
+    """
+    n = len(first)
+    gained, lost = int((first & ~second).sum()) + 0.5, int((~first & second).sum()) + 0.5
+    shift = (gained - lost) / (n + 2)
+    margin = NORMAL * math.sqrt(gained + lost - (gained - lost) ** 2 / (n + 2)) / (n + 2)
+    return Interval(float(first.mean() - second.mean()), shift - margin, shift + margin, n)
+
+
+def _finite(values: Iterable[float]) -> NDArray[np.float64]:
+    found = np.asarray(list(values), np.float64)
+    return found[np.isfinite(found)]
+
+
+def _variance(found: NDArray[np.float64]) -> float:
+    """Of the mean; exactly 0 where all values are the same."""
+    return float(found.var(ddof=1)) / len(found) if len(found) > 1 and np.ptp(found) > 0 else 0.0
+
+
+def _around(value: float, variance: float, freedom: float, n: int) -> Interval:
+    if not variance > 0:
+        return Interval(value, NAN, NAN, n)
+    margin = float(student.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    return Interval(value, value - margin, value + margin, n)

@@ -1,0 +1,105 @@
+"""Dials of the same shape that differ in how they were trained: the ablation of training recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from depthdial.compare.intervals import Interval, mean, paired, share
+from depthdial.compare.runs import Trained, by_network
+from depthdial.compare.training import seconds, work
+from depthdial.select.front import hypervolume
+
+REFERENCE_COST = 1.1
+"""The reference point of hypervolumes, as in searches: 1.1 of the full network's MACs, the accuracy of chance."""
+
+
+def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row per dial (``runs`` are of all dials and seeds), by depth, then as listed; means over seeds with intervals.
+
+    ``settings`` has, by name, everything that a network's training was told. Columns: depth, width, network, differs
+    (the settings in which dials of this shape are not alike), epochs, seeds, mmacs and seconds (what
+    training cost); test accuracies: full, and
+    at_50 and so on for each share of MACs in per cent; on validation: hypervolume (of the front), all_masks (mean over
+    all masks evaluated), and over the masks that ``ablate_scaling`` samples: recalibrated, as_trained (BatchNorm) and
+    gain, their difference paired by seed.
+    """
+    rows = []
+    dials = by_network(runs)
+    for dial in sorted(dials, key=lambda dial: _shape(dial[0])):
+        first = dial[0]
+        alike = [other[0].network for other in dials if _shape(other[0]) == _shape(first)]
+        samples = [_sample(run) for run in dial]
+        rows.append(
+            {
+                "depth": first.arch.depth,
+                "width": first.arch.width,
+                "network": first.network,
+                "differs": differing(first.network, {name: settings[name] for name in alike}),
+                "epochs": len(first.history),
+                "seeds": len(dial),
+                "mmacs": mean(map(work, dial)).value,
+                **mean(map(seconds, dial)).columns("seconds"),
+                **share(run.accuracy("full") for run in dial).columns("full"),
+                **{
+                    key: value
+                    for part in _shares(first)
+                    for key, value in _at(dial, part).columns(f"at_{part}").items()
+                },
+                **mean(map(front_hypervolume, dial)).columns("hypervolume"),
+                **share(run.masks["val_accuracy"].mean() for run in dial).columns("all_masks"),
+                **share(sample[True] for sample in samples).columns("recalibrated"),
+                **share(sample[False] for sample in samples).columns("as_trained"),
+                **paired([s[True] for s in samples], [s[False] for s in samples]).columns("gain"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _at(dial: Sequence[Trained], part: str) -> Interval:
+    return share(run.accuracy(f"{part} %") for run in dial)
+
+
+def front_hypervolume(run: Trained) -> float:
+    """Hypervolume of the validation front; costs are shares of the full network's MACs."""
+    cost = run.masks["macs"].to_numpy(np.float64) / run.arch.full_macs
+    return hypervolume(cost, run.masks["val_accuracy"].to_numpy(np.float64), (REFERENCE_COST, 1 / run.arch.classes))
+
+
+def differing(name: str, settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """What sets the training of ``name`` apart from that of the others, as text; empty where there is nothing."""
+    flat = {network: _flatten(values) for network, values in settings.items()}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    varied = sorted(key for key in keys if len({values.get(key) for values in flat.values()}) > 1)
+    said = (f"{key} {flat[name][key]}" if key in flat[name] else f"no {key.split('.')[0]}" for key in varied)
+    return ", ".join(dict.fromkeys(said))
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _shape(run: Trained) -> tuple[int, int]:
+    return run.arch.depth, run.arch.width
+
+
+def _shares(run: Trained) -> list[str]:
+    """Budgets that are shares of the full network's MACs, in per cent."""
+    return [budget.removesuffix(" %") for budget in run.tested["budget"] if budget.endswith(" %")]
+
+
+def _sample(run: Trained) -> dict[bool, float]:
+    """Mean accuracy of the sampled masks with recalibrated BatchNorm (True) and as trained (False)."""
+    table = run.read("ablation.parquet")
+    table = table[table["scaling"] == run.evaluated["scaling"]]
+    return {bool(key): float(value) for key, value in table.groupby("recalibrated")["val_accuracy"].mean().items()}

@@ -1,0 +1,132 @@
+"""The files of trained networks, as comparisons read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from depthdial.arch import Architecture
+from depthdial.files import unpack_metadata
+from depthdial.masks import Mask
+
+WEIGHTS = "weights-1"
+"""The format that ``depthdial.network`` writes; reading its metadata needs no torch."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained network: the folder that holds its weights, tables and history."""
+
+    folder: Path
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """What its weights say of themselves: architecture, survival, about (recipe, seed, commit, ...)."""
+        path = self.folder / "weights.safetensors"
+        with safe_open(path, framework="numpy") as archive:
+            return unpack_metadata(path, archive.metadata(), WEIGHTS)
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return str(self.metadata["about"]["network"])
+
+    @property
+    def role(self) -> str:
+        """``dial``, ``control`` or ``static``."""
+        return str(self.metadata["about"]["role"])
+
+    @property
+    def seed(self) -> int:
+        """Training seed."""
+        return int(self.metadata["about"]["seed"])
+
+    @property
+    def arch(self) -> Architecture:
+        """Its architecture."""
+        return Architecture.from_dict(self.metadata["architecture"])
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row per epoch."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @cached_property
+    def masks(self) -> pd.DataFrame:
+        """The masks evaluated on the validation split, without the bits."""
+        return pd.read_parquet(self.folder / "masks.parquet", columns=["mask", "kept", "macs", "n_val", "val_accuracy"])
+
+    @cached_property
+    def evaluated(self) -> dict[str, Any]:
+        """How its masks were evaluated: scaling, recalibrated, precision, ..."""
+        found: dict[str, Any] = json.loads(pq.read_schema(self.folder / "masks.parquet").metadata[b"about"])
+        return found
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether these are all masks of the network."""
+        return len(self.masks) == 2**self.arch.n_blocks
+
+    @cached_property
+    def tested(self) -> pd.DataFrame:
+        """Test accuracies with columns budget, budget_macs, macs, mask, n_test, test_accuracy, low, high, correct.
+
+        Of a searched network at each budget; of a static one its full network.
+        """
+        if self.role != "static":
+            return pd.read_parquet(self.folder / "budgets.parquet")
+        table = pd.read_parquet(self.folder / "test.parquet").rename(columns={"name": "budget"})
+        return table.assign(budget="as trained", budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
+
+    @property
+    def finetuned(self) -> bool:
+        """Whether it was trained further on its configurations."""
+        return (self.folder / "finetuned.csv").exists()
+
+    def finetuned_accuracy(self, macs: float) -> float:
+        """Test accuracy of the fine-tuned configuration of at most ``macs`` that is best on validation."""
+        validation = pd.read_csv(self.folder / "finetuned.csv", dtype={"mask": str})
+        test = self.read("test.parquet").set_index("name")["test_accuracy"].to_dict()
+        found = [
+            (row["after"], test[row["name"]])
+            for row in validation.to_dict("records")
+            if self.arch.macs(Mask(row["mask"])) <= macs
+        ]
+        return float(max(found)[1]) if found else float("nan")
+
+    def read(self, name: str) -> pd.DataFrame:
+        """One of its other tables."""
+        return pd.read_parquet(self.folder / name)
+
+    def accuracy(self, budget: str) -> float:
+        """Test accuracy at a budget; NaN if no mask is that cheap."""
+        found = self.tested.loc[self.tested["budget"] == budget, "test_accuracy"]
+        return float(found.iloc[0]) if len(found) else float("nan")
+
+
+def at(paths: Iterable[str | Path]) -> list[Trained]:
+    """The trained networks whose weights are among ``paths``, in their order."""
+    return [Trained(path.parent) for path in map(Path, paths) if path.name == "weights.safetensors"]
+
+
+def by_network(runs: Iterable[Trained]) -> list[list[Trained]]:
+    """The runs of each network together, in the order in which networks come first."""
+    found: dict[str, list[Trained]] = {}
+    for run in runs:
+        found.setdefault(run.network, []).append(run)
+    return list(found.values())
+
+
+def bits(packed: bytes, n: int) -> NDArray[np.bool_]:
+    """Correctness of ``n`` images from packed bits."""
+    return np.unpackbits(np.frombuffer(packed, np.uint8), count=n).astype(bool)

@@ -1,0 +1,17 @@
+"""How networks are compared at equal cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from depthdial.config.base import Section
+
+
+class Compare(Section):
+    """Costs at which networks are compared, beside those of the static networks."""
+
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.25, 0.5, 0.75)
+    """Shares of the full network's MACs. For each, and for each static network, the most accurate mask of no more MACs
+    is chosen on the validation split and read once on the test split."""

@@ -1,0 +1,130 @@
+"""The comparisons of an experiment as a Markdown page, each table with its CSV and with what made it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from depthdial.compare.files import read_table
+from depthdial.compare.tables import columns_of, markdown
+from depthdial.files import atomic_folder, write_text
+
+SENTENCES = {
+    "claims": "What the paper says, what was found here, and what could not be checked. A verdict is given only where "
+    "the 95 % interval lies wholly on one side; what was not checked is named as such.",
+    "equal_macs": "Test accuracy of the mask that is most accurate on the validation split at no more than each budget "
+    "of MACs; means over the seeds, which are the repetitions. Intervals are 95 %: Student's t for means, Welch's for "
+    "differences of networks trained apart, paired t for the dial against its own full network.",
+    "equal_time": "The configuration that is most accurate on the validation split among those measured no slower than "
+    "each budget; the budgets are the static networks' medians and shares of the full network's. Test accuracy of one "
+    "seed with Wilson's interval; differences are on the same images (Agresti and Min, 95 %).",
+    "skipping": "Validation accuracy over all masks that skip so many blocks; means over the seeds with 95 % intervals "
+    "(Student's t; differences Welch's t).",
+    "rankings": "The front that each strategy of search finds, as a share of the true hypervolume; means over "
+    "the training seeds with 95 % intervals (Student's t; against sensitivity paired by seed). Of strategies that draw "
+    "lots the median over search seeds.",
+    "training": "Branches of closed blocks are not executed. GMACs are those of all forward passes that a training "
+    "image went through; time is processor time, its share of constant depth's with a 95 % interval (Welch's t on "
+    "logarithms).",
+    "recipes": "Dials of the same shape that were trained differently. Test accuracy of the best mask at each share of "
+    "the MACs (chosen on validation); hypervolume of the validation front; mean over all masks evaluated; and the same "
+    "sampled masks with BatchNorm recalibrated for each and as trained. Means over the seeds with 95 % intervals "
+    "(Student's t; gain paired by seed).",
+    "networks": "Every trained network. The metadata of the weights, whole: {metadata}.",
+}
+"""What is said before each table."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the numbers of a page."""
+
+    command: str
+    commit: str
+    machine: str
+
+    def line(self, seeds: Sequence[int], recipes: str, device: str = "") -> str:
+        """What made one table."""
+        names = [name for name in (recipes, device or self.machine) if name]
+        return f"Seeds {', '.join(map(str, seeds))}; {'; '.join(names)}; `{self.command}` at {self.commit}."
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table on the page: heading and its level, the CSV relative to the page, what made it, its figures."""
+
+    level: int
+    heading: str
+    path: str
+    origin: str
+    figures: Sequence[str] = ()
+
+    def text(self, root: Path, captions: Mapping[str, str]) -> str:
+        """Heading, explanation, figures, table and origin."""
+        path = Path(self.path)
+        table = read_table(root / path)
+        metadata = f"[{path.stem}.json]({path.with_suffix('.json')})"
+        paragraphs = [
+            f"{'#' * self.level} {self.heading}",
+            SENTENCES[path.stem].format(metadata=metadata),
+            *(f"![{captions[Path(figure).stem].strip()}]({figure})" for figure in self.figures),
+            markdown(table, columns_of(path.stem, table)),
+            f"Numbers: [{path.name}]({path}). {self.origin}",
+        ]
+        return "\n\n".join(paragraphs)
+
+
+def results_page(title: str, introduction: str, parts: Sequence[Part], root: Path, captions: Mapping[str, str]) -> str:
+    """The page; the paths of its parts are relative to ``root``, where it lies; ``captions`` by name of figure."""
+    return "\n\n".join([f"# {title}", introduction, *(part.text(root, captions) for part in parts)]) + "\n"
+
+
+def machine() -> str:
+    """The processor of this machine and its number of cores."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file() and (found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)):
+        model = found.group(1).strip()
+    return f"{model}, {os.cpu_count()} cores"
+
+
+LINK = re.compile(r"(!?\[[^\]]*\])\(((?!https?:|#)[^)]+)\)")
+"""A link to a file beside the page."""
+
+
+def linked(page: str) -> list[str]:
+    """The files that a page links to, in their order."""
+    return list(dict.fromkeys(match.group(2) for match in LINK.finditer(page)))
+
+
+def moved(page: str, folder: str) -> str:
+    """The page with its files in ``folder`` beside it."""
+    return LINK.sub(rf"\1({folder}/\2)", page)
+
+
+def publish(folder: Path, to: Path) -> list[Path]:
+    """Copy the page of results in ``folder`` and what it links to: ``to``/results.md and ``to``/results/; returns them.
+
+    What an earlier page left in ``to``/results goes.
+    """
+    page = (folder / "results.md").read_text(encoding="utf-8")
+    with atomic_folder(to / "results") as temporary:
+        for name in linked(page):
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, temporary / name)
+    write_text(to / "results.md", moved(page, "results"))
+    return [to / "results.md", *(to / "results" / name for name in linked(page))]
+
+
+def recipe_names(networks: pd.DataFrame, names: Sequence[str]) -> str:
+    """The recipes of some networks, in words."""
+    found: list[Any] = sorted(set(networks.loc[networks["network"].isin(list(names)), "recipe"]))
+    return ("recipe " if len(found) == 1 else "recipes ") + ", ".join(map(str, found))

@@ -1,0 +1,397 @@
+"""Comparisons over seeds: intervals by hand, tables of planted networks, verdicts that follow from them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_ind
+
+from depthdial.arch import Architecture
+from depthdial.budgets import best_within
+from depthdial.compare.claims import FAILS, HOLDS, OPEN, UNCHECKED, Claim, Evidence, claims
+from depthdial.compare.equal import configurations, equal_macs, equal_time
+from depthdial.compare.intervals import Interval, difference, mean, paired, ratio, same_images, share
+from depthdial.compare.rankings import rankings
+from depthdial.compare.recipes import differing, front_hypervolume, recipes
+from depthdial.compare.skipping import skipping
+from depthdial.compare.training import trained_table, training_time
+from depthdial.configurations import Configuration, ConfigurationSet
+from depthdial.masks import Mask
+from tests.rigs.trained import plant
+
+FULL, HALF, ONE = "111111", "101010", "100000"
+
+
+# --- intervals ---
+
+
+def test_a_mean_by_hand() -> None:
+    found = mean([1.0, 2.0, 3.0])
+    assert found.value == 2
+    assert found.n == 3
+    assert found.high - 2 == pytest.approx(4.302653 * 1 / math.sqrt(3), rel=1e-6), "t of two degrees of freedom"
+    assert found.low == pytest.approx(4 - found.high)
+
+
+@pytest.mark.parametrize("values", [[0.9], [0.9, 0.9], [0.9, 0.9, float("nan")]])
+def test_seeds_that_do_not_differ_give_no_interval(values: list[float]) -> None:
+    found = mean(values)
+    assert found.value == pytest.approx(0.9)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert math.isnan(mean([]).value)
+
+
+def test_an_interval_of_a_share_stays_a_share() -> None:
+    found = share([0.99, 0.97])
+    assert found.high == 1
+    assert 0 < found.low < 0.97
+
+
+@given(*2 * [st.lists(st.floats(0, 1), min_size=2, max_size=6)])
+def test_differences_of_networks_trained_apart_are_welchs(a: list[float], b: list[float]) -> None:
+    found = difference(a, b)
+    if math.isnan(found.low) or found.high - found.low < 1e-9:
+        return
+    expected = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert found.low == pytest.approx(expected.low, abs=1e-9)
+    assert found.high == pytest.approx(expected.high, abs=1e-9)
+
+
+def test_pairs_cancel_what_they_share() -> None:
+    first, second = [0.9, 0.8, 0.7], [0.89, 0.79, 0.685]
+    assert paired(first, second).low > 0
+    assert difference(first, second).low < 0
+
+
+def test_a_ratio_is_of_geometric_means() -> None:
+    found = ratio([2.0, 8.0], [4.0, 1.0])
+    assert found.value == pytest.approx(2)
+    assert found.low < 2 < found.high
+    assert found.low * found.high == pytest.approx(4), "symmetric in logarithms"
+
+
+def test_the_same_images_by_hand() -> None:
+    first = np.array([1] * 60 + [1] * 20 + [0] * 10 + [0] * 10, bool)
+    second = np.array([1] * 60 + [0] * 20 + [1] * 10 + [0] * 10, bool)
+    found = same_images(first, second)
+    assert found.value == pytest.approx(0.1)
+    middle = (20.5 - 10.5) / 102
+    margin = 1.96 * math.sqrt(31 - 100 / 102) / 102
+    assert found.low == pytest.approx(middle - margin, abs=1e-5)
+    assert found.high == pytest.approx(middle + margin, abs=1e-5)
+
+
+def test_the_interval_for_the_same_images_covers() -> None:
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        both = generator.random((2, 300)) < np.array([[0.9], [0.86]])
+        found = same_images(*both)
+        hits += found.low <= 0.04 <= found.high
+    assert hits >= 0.92 * 400
+
+
+# --- budgets ---
+
+
+def test_ties_go_to_the_cheaper_mask_then_to_the_first() -> None:
+    rows = [("11", 3.0, 0.9), ("10", 2.0, 0.8), ("01", 2.0, 0.8), ("00", 1.0, 0.8)]
+    table = pd.DataFrame(rows, columns=["mask", "macs", "val_accuracy"])
+    assert best_within(table, 3) == Mask("11")
+    assert best_within(table, 2.5) == Mask("00")
+    assert best_within(table[:3], 2) == Mask("01")
+    assert best_within(table, 0.5) is None
+
+
+# --- planted networks ---
+
+
+@pytest.fixture
+def dials(tmp_path: Path) -> list:
+    values = [{FULL: 0.90, HALF: 0.88, ONE: 0.80}, {FULL: 0.92, HALF: 0.89, ONE: 0.81}]
+    return [plant(tmp_path, "dial", "dial", seed, 14, each) for seed, each in enumerate(values)]
+
+
+@pytest.fixture
+def controls(tmp_path: Path) -> list:
+    values = [{FULL: 0.91, HALF: 0.60}, {FULL: 0.93, HALF: 0.61}]
+    return [plant(tmp_path, "control", "control", s, 14, each, seconds=20.0 + s) for s, each in enumerate(values)]
+
+
+@pytest.fixture
+def statics(tmp_path: Path) -> list:
+    return [plant(tmp_path, "small", "static", seed, 8, {"111": 0.84 + 0.02 * seed}) for seed in (0, 1)]
+
+
+def test_equal_macs(dials: list, controls: list, statics: list) -> None:
+    table = equal_macs(dials, controls, statics).set_index("budget")
+    assert list(table.index) == ["full", "50 %", "small"]
+    assert table["budget_macs"].is_monotonic_decreasing
+    full, half, small = (table.loc[name] for name in table.index)
+    assert full["dial"] == pytest.approx(0.90), "0.90 and 0.92 on validation, 0.01 less on test"
+    assert full["to_constant"] == pytest.approx(-0.01)
+    assert half["dial"] == pytest.approx(0.875)
+    assert half["to_stochastic"] == pytest.approx(-0.025)
+    assert half["control_skipped"] == pytest.approx(0.595)
+    assert math.isnan(half["static"])
+    assert small["static"] == pytest.approx(0.84)
+    assert small["to_static"] == pytest.approx(small["dial"] - 0.84)
+    assert small["to_static_low"] < small["to_static"] < small["to_static_high"]
+    assert (table["dial_macs"] <= table["budget_macs"]).all()
+
+
+def test_without_a_control_its_columns_are_empty(dials: list) -> None:
+    table = equal_macs(dials, [], [])
+    assert table["constant"].isna().all()
+    assert table["to_skipped"].isna().all()
+
+
+def test_skipping(dials: list, controls: list) -> None:
+    table = skipping(dials, controls).set_index("skipped")
+    assert list(table.index) == [*range(7), "all"]
+    assert list(table["masks"]) == [1, 6, 15, 20, 15, 6, 1, 64]
+    assert table["complete"].all()
+    three = table.loc[3]
+    assert three["dial_best"] == pytest.approx(0.885)
+    assert three["dial_spread"] == pytest.approx(0.385)
+    assert three["difference_best"] == pytest.approx(0.28)
+    assert table.loc["all", "dial_mean"] > table.loc["all", "control_mean"]
+
+
+def test_masks_of_a_search_are_not_compared(dials: list, controls: list) -> None:
+    table = pd.read_parquet(dials[1].folder / "masks.parquet").query("kept != 2")
+    table.to_parquet(dials[1].folder / "masks.parquet")
+    found = skipping(dials, controls).set_index("skipped")
+    assert not found.loc[4, "complete"]
+    assert math.isnan(found.loc[4, "difference_mean"])
+    assert not found.loc["all", "complete"]
+    assert found.loc[3, "complete"]
+
+
+def test_training_time(dials: list, controls: list, statics: list) -> None:
+    table = training_time([*dials, *controls, *statics]).set_index("network")
+    assert table.loc["dial", "seconds"] == pytest.approx(40)
+    assert table.loc["dial", "time_share"] == pytest.approx(40 / math.sqrt(80 * 84))
+    assert table.loc["dial", "open_share"] == pytest.approx(0.75)
+    assert table.loc["dial", "mmacs"] == pytest.approx(10)
+    assert math.isnan(table.loc["small", "time_share"])
+
+
+def test_the_networks_say_what_they_are(dials: list) -> None:
+    table = trained_table(dials)
+    assert list(table["seed"]) == [0, 1]
+    assert set(table["commit"]) == {"0123456789ab"}
+
+
+# --- recipes ---
+
+
+def test_recipes_are_compared_within_a_shape(tmp_path: Path, dials: list) -> None:
+    other = plant(tmp_path, "other", "dial", 0, 14, {FULL: 0.91, HALF: 0.90}, recipe={"name": "longer", "epochs": 4})
+    deep = plant(tmp_path, "deep", "dial", 0, 20, {"1" * 9: 0.9})
+    settings = {
+        "dial": {"epochs": 4, "sandwich": None, "survival": {"last": 0.5}},
+        "other": {"epochs": 4, "sandwich": {"every": 2, "distil": True}, "survival": {"last": 0.8}},
+        "deep": {"epochs": 99, "sandwich": None, "survival": {"last": 0.1}},
+    }
+    table = recipes([deep, *dials, other], settings).set_index("network")
+    assert list(table.index) == ["dial", "other", "deep"], "by depth, then as listed"
+    assert table.loc["dial", "differs"] == "no sandwich, survival.last 0.5"
+    assert table.loc["other", "differs"] == "sandwich.distil true, sandwich.every 2, survival.last 0.8"
+    assert table.loc["deep", "differs"] == ""
+    assert table.loc["dial", "at_50"] == pytest.approx(0.875)
+    assert table.loc["dial", "gain"] == pytest.approx(0.1)
+    assert table.loc["other", "all_masks"] == pytest.approx(np.mean([0.5] * 62 + [0.91, 0.90]))
+    assert differing("a", {"a": {"x": 1}}) == ""
+
+
+def test_hypervolume_by_hand(tmp_path: Path) -> None:
+    run = plant(tmp_path, "dial", "dial", 0, 8, {"000": 0.5, "111": 0.9} | dict.fromkeys(["100", "010", "001"], 0.1))
+    arch = Architecture(8, 4, 1, 8, 10)
+    low = arch.fixed_macs / arch.full_macs
+    assert front_hypervolume(run) == pytest.approx((1 - low) * 0.4 + 0.1 * 0.8)
+
+
+# --- rankings ---
+
+
+def searches(sensitivity: float, random: tuple[float, float], cost: float = 40.0) -> pd.DataFrame:
+    rows = [("sensitivity", 0, cost, sensitivity), ("random", 0, 30.0, random[0]), ("random", 0, 90.0, random[1])]
+    table = pd.DataFrame(rows, columns=["strategy", "search_seed", "block_evaluations", "hypervolume_share"])
+    return table.assign(masks=10, share_of_exhaustive=table["block_evaluations"] / 100, igd_plus=0.0)
+
+
+def test_a_strategy_is_judged_at_the_cost_of_the_ranking() -> None:
+    table = rankings([searches(0.9, (0.8, 0.99)), searches(0.92, (0.83, 0.99))]).set_index("strategy")
+    assert list(table.index) == ["random", "sensitivity"], "the best at the end first"
+    assert table.loc["random", "hypervolume"] == pytest.approx(0.99)
+    assert table.loc["random", "at_cost"] == pytest.approx(0.815)
+    assert table.loc["random", "behind_sensitivity"] == pytest.approx(0.095)
+    dear = rankings([searches(0.9, (0.8, 0.99), cost=10.0)]).set_index("strategy")
+    assert dear.loc["random", "at_cost"] == pytest.approx(0.8), "after its first generation"
+
+
+# --- devices ---
+
+
+def on_device(valid: bool = True) -> pd.DataFrame:
+    rows = [("dial", "c00", 1.0), ("dial", "c01", 0.5), ("dial", "c02", 0.3), ("small", "c00", 0.6)]
+    table = pd.DataFrame(rows, columns=["network", "configuration", "latency_ms"])
+    table["latency_low_ms"], table["latency_high_ms"] = table["latency_ms"] * 0.98, table["latency_ms"] * 1.02
+    table["mask"] = [FULL, HALF, ONE, "111"]
+    return table.assign(energy_mj=table["latency_ms"] * 4, energy_source="modelled", valid=valid)
+
+
+def chosen() -> ConfigurationSet:
+    found = [("c00", FULL, 3, 0.9), ("c01", HALF, 2, 0.88), ("c02", ONE, 1, 0.89)]
+    return ConfigurationSet(
+        dataset="made-up",
+        network="dial",
+        seed=0,
+        scaling="survival",
+        recalibrated=True,
+        configurations=tuple(
+            Configuration(
+                name=name,
+                mask=mask,
+                macs=macs,
+                on_front=True,
+                validation_accuracy=value,
+                validation_low=0.8,
+                validation_high=1.0,
+            )
+            for name, mask, macs, value in found
+        ),
+    )
+
+
+def write_test(dial: object) -> None:
+    rows = []
+    for name, accuracy in (("c00", 0.9), ("c01", 0.87), ("c02", 0.84)):
+        right = np.arange(200) < round(200 * accuracy)
+        rows.append((name, 200, right.mean(), 0.8, 0.95, np.packbits(right).tobytes()))
+    columns = ["name", "n_test", "test_accuracy", "low", "high", "correct"]
+    pd.DataFrame(rows, columns=columns).to_parquet(dial.folder / "test.parquet")  # type: ignore[attr-defined]
+
+
+def test_equal_time_takes_what_validation_prefers(dials: list, controls: list, statics: list) -> None:
+    write_test(dials[0])
+    table = equal_time(on_device(), chosen(), dials[0], controls[0], [statics[0]], [0.5, 0.2]).set_index("budget")
+    assert list(table.index) == ["small", "50 %", "20 %"]
+    assert table.loc["small", "configuration"] == "c02", "0.89 on validation, though less accurate on test"
+    assert table.loc["small", "speedup"] == pytest.approx(1 / 0.3)
+    assert table.loc["small", "dial"] == pytest.approx(0.84)
+    assert table.loc["small", "static"] == pytest.approx(0.83)
+    assert table.loc["small", "to_static"] == pytest.approx(0.01)
+    assert math.isnan(table.loc["50 %", "static"])
+    assert table.loc["50 %", "to_constant"] == pytest.approx(-0.06)
+    assert pd.isna(table.loc["20 %", "configuration"]), "nothing is that fast"
+
+
+# --- claims ---
+
+
+def evidence(dials: list, controls: list, statics: list, **changes: object) -> Evidence:
+    write_test(dials[0])
+    known: dict[str, object] = {
+        "network": "dial",
+        "dataset": "made up",
+        "depth": 14,
+        "equal_macs": equal_macs(dials, controls, statics),
+        "skipping": skipping(dials, controls),
+        "training": training_time([*dials, *controls, *statics]),
+        "rankings": None,
+    }
+    if "devices" not in changes:
+        control = controls[0] if controls else None
+        known["devices"] = {"here": configurations(on_device(), dials[0], control)}
+    return Evidence(**(known | changes))  # type: ignore[arg-type]
+
+
+def verdicts(found: list[Claim]) -> dict[str, Claim]:
+    return {claim.claim.split(":")[0]: claim for claim in found}
+
+
+def test_claims_that_hold_and_that_do_not(dials: list, controls: list, statics: list) -> None:
+    found = verdicts(claims([evidence(dials, controls, statics)]))
+    resilient = next(claim for name, claim in found.items() if "resilient" in name)
+    assert resilient.verdict == HOLDS
+    gap = found["ResNet-110, 37 of 54 blocks skipped"]
+    assert gap.verdict == UNCHECKED
+    assert "no ResNet-110 in this experiment; ResNet-14: at most" in gap.here
+    assert found["Up to twice the power efficiency of the original ResNet at drops as low as 0.71 points"].verdict == (
+        UNCHECKED
+    )
+    time = found["The same in time"]
+    assert time.verdict == OPEN, "three points of 200 images say little"
+    assert time.here.startswith("here: c01 takes 50 % of the time at -3.00 [")
+    assert found["The dial is at least as accurate as the static small of no fewer MACs"].verdict == OPEN
+    assert found["The results on CIFAR-100"].verdict == UNCHECKED
+
+
+def test_a_claim_that_fails_is_said_to_fail(dials: list, controls: list, statics: list) -> None:
+    turned = claims([evidence(controls, dials, statics, network="control", devices={})])
+    resilient = next(claim for claim in turned if "resilient" in claim.claim)
+    assert resilient.verdict == FAILS
+    worse = pd.DataFrame({"strategy": ["sensitivity", "random", "l2"], "behind_sensitivity": [0.0, -0.2, 0.3]})
+    worse["behind_sensitivity_low"] = worse["behind_sensitivity"] - 0.1
+    worse["behind_sensitivity_high"] = worse["behind_sensitivity"] + 0.1
+    ranking = next(
+        claim for claim in claims([evidence(dials, controls, statics, rankings=worse)]) if "Ranking" in claim.claim
+    )
+    assert ranking.verdict == FAILS
+    assert "random -20.00 [-30.00, -10.00], l2 +30.00 [+20.00, +40.00]" in ranking.here
+
+
+def test_a_noisy_device_decides_nothing(dials: list, controls: list, statics: list) -> None:
+    write_test(dials[0])
+    noisy = configurations(on_device(valid=False), dials[0], controls[0])
+    found = verdicts(claims([evidence(dials, controls, statics, devices={"here": noisy})]))
+    assert found["The same in time"].verdict == OPEN
+    assert found["The same in time"].here.endswith("the device was too noisy")
+
+
+def test_measured_energy_is_judged(dials: list, controls: list, statics: list) -> None:
+    write_test(dials[0])
+    table = configurations(on_device().assign(energy_source="rapl"), dials[0], controls[0])
+    found = verdicts(claims([evidence(dials, controls, statics, devices={"here": table})]))
+    power = found["Up to twice the power efficiency of the original ResNet at drops as low as 0.71 points"]
+    assert power.verdict == OPEN
+    assert "takes 50 % of the energy" in power.here
+
+
+def test_the_gap_of_resnet_110(dials: list, controls: list, statics: list) -> None:
+    wide = skipping(dials, controls)
+    wide.loc[3, ["skipped", "dial_spread", "masks", "complete"]] = [37, 0.52, 300, False]
+    found = verdicts(claims([evidence(dials, controls, statics, skipping=wide, depth=110)]))
+    gap = found["ResNet-110, 37 of 54 blocks skipped"]
+    assert gap.verdict == HOLDS
+    assert "over the 300 masks measured, which are few and chosen" in gap.here
+    goal = found["At half the MACs of ResNet-110 at most 0.3 points below constant depth"]
+    assert goal.here.startswith("-3.50")
+
+
+def test_without_a_control_nothing_is_claimed(dials: list, statics: list) -> None:
+    found = claims([evidence(dials, [], statics)])
+    judged = {claim.claim for claim in found if claim.verdict in (HOLDS, FAILS)}
+    assert not judged
+    assert sum("no constant-depth network" in claim.here for claim in found) == 3
+
+
+def test_only_the_best_dial_is_held_against_the_goals(dials: list, controls: list, statics: list) -> None:
+    ours = evidence(dials, controls, statics, published=False)
+    paper = evidence(dials, controls, statics, best=False, network="dial")
+    found = claims([ours, paper])
+    assert sum("resilient" in claim.claim for claim in found) == 1
+    assert sum("static small" in claim.claim for claim in found) == 1
+
+
+def test_intervals_are_columns() -> None:
+    assert Interval(1, 0, 2, 3).columns("x") == {"x": 1, "x_low": 0, "x_high": 2}

@@ -1,0 +1,19 @@
+"""Compare the sensitivity ranking with the other strategies of search."""
+
+from typing import Any
+
+import pandas as pd
+
+from depthdial.compare.files import write_csv
+from depthdial.compare.rankings import rankings
+from depthdial.logs import configure_logging
+
+
+def main(smk: Any) -> None:
+    """Write ``output.rankings``."""
+    configure_logging(smk.log[0])
+    write_csv(smk.output.rankings, rankings([pd.read_parquet(path) for path in smk.input.searches]))
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821

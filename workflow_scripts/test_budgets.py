@@ -1,0 +1,27 @@
+"""Read the test split for the best masks at several budgets of MACs."""
+
+from typing import Any
+
+import torch
+
+from depthdial.budgets import evaluate_budgets
+from depthdial.config.evaluate import Evaluate
+from depthdial.files import atomic_path
+from depthdial.logs import configure_logging
+
+
+def main(smk: Any) -> None:
+    """Write ``output.budgets``."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    settings = Evaluate.model_validate(smk.params.settings)
+    inputs = smk.input
+    table = evaluate_budgets(
+        inputs.weights, inputs.images, inputs.masks, settings, smk.params.shares, smk.params.statics
+    )
+    with atomic_path(smk.output.budgets) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821

@@ -1,0 +1,49 @@
+"""Write the comparisons of the experiment as a Markdown page."""
+
+from pathlib import Path
+from typing import Any
+
+from depthdial.compare.files import read_table
+from depthdial.files import write_text
+from depthdial.logs import configure_logging
+from depthdial.provenance import git_commit, versions
+from depthdial.report.results import Origin, Part, machine, recipe_names, results_page
+
+
+def main(smk: Any) -> None:
+    """Write ``output.page``; what it shows lies below its folder."""
+    configure_logging(smk.log[0])
+    root = Path(smk.output.page).parent
+    networks = read_table(smk.input.networks)
+    origin = Origin(smk.params.command, git_commit(), machine())
+    seeds = sorted(set(networks["seed"]))
+
+    def part(level: int, heading: str, path: str, names: list[str], figures: list[str], device: str = "") -> Part:
+        own = [smk.params.deployed] if device else seeds
+        recipes = recipe_names(networks, names) if names else ""
+        return Part(level, heading, path, origin.line(own, recipes, device), figures)
+
+    everything = list(networks["network"])
+    parts = [part(2, "Paper and here", "tables/claims.csv", everything, [])]
+    parts += [part(2, **table) for table in smk.params.recipes]
+    for dial in smk.params.dials:
+        first, *others = dial["tables"]
+        parts.append(part(2, **{**first, "heading": f"{dial['title']}: {first['heading']}"}))
+        parts += [part(3, **table) for table in others]
+    parts.append(part(2, "The networks", "tables/networks.csv", everything, []))
+    introduction = (
+        f"Written by the workflow: `{smk.params.command}`, then `{smk.params.publish}`. Masks are chosen on the "
+        f"validation split; the test split is read once, for what was chosen. Made with {made_with()} on {machine()}, "
+        f"at commit {git_commit()}; the networks at the commits in the last table. Below every table stand its CSV and "
+        "what made it."
+    )
+    write_text(smk.output.page, results_page(smk.params.title, introduction, parts, root, smk.params.captions))
+
+
+def made_with() -> str:
+    """The versions that matter."""
+    return ", ".join(f"{name} {version}" for name, version in versions("torch", "iree-base-compiler").items())
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
