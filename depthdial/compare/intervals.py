@@ -67,8 +67,9 @@ def difference(first: Iterable[float], second: Iterable[float]) -> Interval:
     if n < 2:
         return Interval(float(a.mean() - b.mean()), NAN, NAN, n)
     parts = _variance(a), _variance(b)
-    variance = sum(parts)
-    freedom = variance**2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1)) if variance else 0.0
+    variance = sum(parts) or NAN
+    shares = parts[0] / variance, parts[1] / variance
+    freedom = 1 / (shares[0] ** 2 / (len(a) - 1) + shares[1] ** 2 / (len(b) - 1))
     return _around(float(a.mean() - b.mean()), variance, freedom, n)
 
 

@@ -127,6 +127,7 @@ NAMES = {
     ],
     "claims": [
         Column("claim", "claim", "text"),
+        Column("network", "subject", "text"),
         Column("source", "source", "text"),
         Column("here", "here", "text"),
         Column("verdict", "verdict", "text"),
