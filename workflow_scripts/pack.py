@@ -16,7 +16,7 @@ def main(smk: Any) -> None:
     target = Target.model_validate(smk.params.target)
     used = sorted(configuration.name for configuration in read_schedule(smk.input.schedule).configurations)
     pack(
-        smk.input.bundle,
+        smk.input.bundle[0],
         used,
         target,
         smk.output.packed,
