@@ -33,6 +33,7 @@ EXPERIMENTS = ("config", "cifar10", "paper")
 """Files of config/ whose jobs are counted, the default first."""
 PAPER = ("--configfile", "config/paper.yaml")
 CORES = 2
+Found = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,44 @@ def jobs_of(place: Path, *arguments: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in rows}
 
 
-def bench(folder: Path, counts: dict[str, dict[str, int]]) -> dict[str, float | int | str | None]:
-    """All measurements, in new checkouts under ``folder``."""
+@dataclass(frozen=True)
+class Kind:
+    """What the Slurm jobs of one kind, a rule or a group of rules, have asked for at most and used at most."""
+
+    jobs: int
+    asked_mb: int
+    used_mb: int
+    asked_min: int
+    used_s: int
+
+
+def kinds_of_jobs(sacct: str) -> dict[str, Kind]:
+    """The jobs by kind, from what sacct prints for ``ACCOUNTS``: a row per job, then one per step of it."""
+    kinds: dict[str, list[list[int]]] = {}
+    for row in sacct.splitlines():
+        _, comment, *figures = row.split("|")
+        asked_mb, used_mb, asked_min, used_s = (int(float(figure.rstrip("M") or 0)) for figure in figures)
+        if comment:
+            kind = comment.removeprefix("rule_").partition("_wildcards_")[0]
+            kinds.setdefault(kind, []).append([asked_mb, 0, asked_min, used_s])
+        else:  # a step of the job above; only steps have a memory
+            kinds[kind][-1][1] = max(kinds[kind][-1][1], used_mb)
+    return {kind: Kind(len(jobs), *map(max, *jobs, [0] * 4)) for kind, jobs in sorted(kinds.items())}
+
+
+ACCOUNTS = (
+    *("sacct", "--noheader", "--parsable2", "--units=M", "--duplicates"),
+    "--format=JobIDRaw,Comment,ReqMem,MaxRSS,TimelimitRaw,ElapsedRaw",
+)
+
+
+def bench(folder: Path, counts: dict[str, dict[str, int]]) -> tuple[Found, dict[str, Kind]]:
+    """All measurements, in new checkouts under ``folder``; what the jobs on Slurm have used."""
     local = checkout(folder / "local")
     here = measure(local, "--cores", str(CORES))
     nothing = measure(local, "--cores", str(CORES))
     paper = measure(local, "-n", "--quiet", "rules", *PAPER)
-    found: dict[str, float | int | str | None] = {
+    found: Found = {
         "overhead_ratio_local": round(here.overhead_ratio, 3),
         "run_local_s": round(here.seconds, 1),
         "scripts_local_s": round(here.scripts_s, 1),
@@ -146,14 +178,15 @@ def bench(folder: Path, counts: dict[str, dict[str, int]]) -> dict[str, float | 
         "paper_dry_run_mb": round(paper.peak_mb),
         "paper_jobs": counts["paper"]["total"],
     }
-    missing = [name for name in slurm_cluster.PROGRAMS if not shutil.which(name)]
-    if missing or os.geteuid() != 0:
-        return found | {"overhead_ratio_slurm": None, "run_slurm_s": None, "identical_tables": None}
-    cluster = slurm_cluster.start()
+    programs = slurm_cluster.PROGRAMS + slurm_cluster.ACCOUNTING_PROGRAMS
+    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
+        return found | {"overhead_ratio_slurm": None, "run_slurm_s": None, "identical_tables": None}, {}
+    cluster = slurm_cluster.start(slurm_cluster.Settings(accounting=True))
     try:
         remote = checkout(folder / "slurm")
         there = measure(remote, "--profile", "slurm")
         submitted = len(cluster.jobs())
+        kinds = kinds_of_jobs(slurm_cluster.run(*ACCOUNTS))
     finally:
         cluster.stop()
     same = compare_results(local / "results", remote / "results")
@@ -164,7 +197,7 @@ def bench(folder: Path, counts: dict[str, dict[str, int]]) -> dict[str, float | 
         "slurm_jobs": submitted,
         "tables": len(same),
         "identical_tables": sum(same.values()),
-    }
+    }, kinds
 
 
 MEANING = {
@@ -200,7 +233,19 @@ def job_table(counts: dict[str, dict[str, int]]) -> list[str]:
     ]
 
 
-def table(found: dict[str, float | int | str | None], counts: dict[str, dict[str, int]]) -> str:
+def kind_table(kinds: dict[str, Kind]) -> list[str]:
+    """A row per kind of job."""
+    return [
+        "| job | jobs | memory asked for, MiB | used, MiB | time asked for, min | used, s |",
+        "|---|--:|--:|--:|--:|--:|",
+        *(
+            f"| {name} | {each.jobs} | {each.asked_mb} | {each.used_mb} | {each.asked_min} | {each.used_s} |"
+            for name, each in kinds.items()
+        ),
+    ]
+
+
+def table(found: Found, counts: dict[str, dict[str, int]], kinds: dict[str, Kind]) -> str:
     """The page of the documentation."""
     made = versions("snakemake", "snakemake-executor-plugin-slurm")
     rows = [f"| `{key}` | {found.get(key, '')} | {meaning} |" for key, meaning in MEANING.items() if key in found]
@@ -222,6 +267,12 @@ def table(found: dict[str, float | int | str | None], counts: dict[str, dict[str
             "",
             *job_table(counts),
             "",
+            "## What the jobs of the default experiment asked Slurm for, and used",
+            "",
+            "The highest of all jobs of a kind, Snakemake's own processes in the job included (`sacct`).",
+            "",
+            *kind_table(kinds),
+            "",
         ]
     )
 
@@ -235,9 +286,9 @@ def main() -> None:
             for name in EXPERIMENTS
             if (fresh / f"config/{name}.yaml").exists()
         }
-        found = bench(Path(folder), counts)
+        found, kinds = bench(Path(folder), counts)
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    TABLE.write_text(table(found, counts))
+    TABLE.write_text(table(found, counts, kinds))
     sys.stdout.write(f"{TABLE.read_text()}\n{json.dumps(found)}\n")
 
 
