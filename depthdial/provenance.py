@@ -23,7 +23,7 @@ def code_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(_closure(modules)):
-        digest.update(_normalised(path).encode())
+        digest.update(_read(path)[0].encode())
     return digest.hexdigest()[:16]
 
 
@@ -35,7 +35,7 @@ def _closure(modules: tuple[str, ...]) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting.extend(_imports(path))
+            waiting.extend(_read(path)[1])
     return found
 
 
@@ -50,36 +50,25 @@ def _sources(module: str, package: bool) -> list[Path]:
 
 
 @cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    """The depthdial files that a file imports, wherever in it the import stands."""
-    found: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _read(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """A source as its syntax tree says it, without docstrings, and the depthdial files that it imports anywhere."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported: list[str] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            imported.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.startswith("depthdial.") and _is_module(name):
-                found.extend(_sources(name, package=False))
-    return tuple(found)
+            imported.extend([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(body := getattr(node, "body", None), list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+    ours = dict.fromkeys(name for name in imported if name.startswith("depthdial.") and _is_module(name))
+    files = tuple(file for name in ours for file in _sources(name, package=False))
+    return f"{path.relative_to(ROOT)}\n{ast.dump(tree)}", files
 
 
 def _is_module(name: str) -> bool:
     base = ROOT.joinpath(*name.split(".")[1:])
     return base.is_dir() or base.with_suffix(".py").is_file()
-
-
-@cache
-def _normalised(path: Path) -> str:
-    """A source as its syntax tree says it, without docstrings (of modules, functions, classes and attributes)."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-    return f"{path.relative_to(ROOT)}\n{ast.dump(tree)}"
 
 
 def _is_text(statement: ast.stmt) -> bool:

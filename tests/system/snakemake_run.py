@@ -132,7 +132,8 @@ def compare_results(one: Path, other: Path) -> dict[str, bool]:
     commit and the place of their making too.
     """
     names = {path.relative_to(base) for base in (one, other) for path in base.rglob("*") if path.is_file()}
-    compared = {name for name in names if name.suffix in {".parquet", ".safetensors"} or name.stem == "configurations"}
+    texts = {"configurations.json", "accuracies.csv", "equal_macs.csv", "skipping.csv"}
+    compared = {name for name in names if name.suffix in {".parquet", ".safetensors"} or name.name in texts}
     comparable = sorted(name for name in compared if not {"bench", "schedule", "replay", "bundle"} & set(name.parts))
     assert comparable
     return {str(name): _same(one / name, other / name) for name in comparable}
