@@ -179,7 +179,7 @@ def _at_half(rows: pd.DataFrame, share: str, what: str) -> tuple[str, str]:
         return f"none takes half of {what}; {least['configuration']} takes {100 * least[share]:.0f} %", FAILS
     best = half.sort_values("to_constant").to_dict("records")[-1]
     here = f"{best['configuration']} takes {100 * best[share]:.0f} % of {what} at {points(best, 'to_constant')} points"
-    here += " against constant depth"
+    here += " against constant depth, on the images of one seed"
     if not best["valid"]:
         return f"{here}; the device was too noisy", OPEN
     if best["to_constant_low"] >= -DROP:
@@ -228,7 +228,7 @@ def full_accuracy(e: Evidence) -> Claim:
 def training_time(e: Evidence) -> Claim:
     """Whether closed blocks save a quarter of the training time."""
     row = _row(e.training, "network", e.network)
-    claim = "Training with Stochastic Depth (p_L = 0.5) saves about a quarter of the time"
+    claim = "Stochastic Depth saves training time (about a quarter with p_L = 0.5)"
     if pd.isna(row["time_share"]):
         return Claim(claim, HUANG, e.subject, ALONE, UNCHECKED)
     here = (

@@ -72,7 +72,7 @@ def draw_recipes(data: Sequence[tuple[str, pd.DataFrame]], title: str, width_mm:
                 style = ("-", "--", ":", "-.")[index % 4]
                 _line(axis, dial, RECIPE_COLOURS[index % len(RECIPE_COLOURS)], style, str(network))
             axis.set(xlabel="million MACs per image", ylabel="test accuracy", title=f"{name}, {title}")
-            axis.legend(loc="lower right")
+            axis.legend(loc="best")
         return figure
 
 
