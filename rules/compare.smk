@@ -40,7 +40,7 @@ rule test_budgets:
 rule compare_networks:
     """Compare a dial with its control and the static networks: at equal MACs, under skipping, in training time."""
     input:
-        dial=lambda w: trained(w.dataset, [w.network], *SEARCHED_FILES, *FINETUNED_FILES),
+        dial=lambda w: trained(w.dataset, [w.network], "test.parquet", *SEARCHED_FILES, *FINETUNED_FILES),
         control=lambda w: trained(w.dataset, control_of(w.network), *SEARCHED_FILES),
         static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", "history.csv"),
     output:
@@ -65,7 +65,9 @@ rule compare_on_device:
     """Compare the configurations of a dial with the other networks at equal measured time on one device."""
     input:
         latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
-        dial=lambda w: trained(w.dataset, [w.network], "test.parquet", "configurations.json", seeds=[C.deploy.seed]),
+        dial=lambda w: trained(
+            w.dataset, [w.network], "test.parquet", "configurations.json", *FINETUNED_FILES, seeds=[C.deploy.seed]
+        ),
         control=lambda w: trained(w.dataset, control_of(w.network), "budgets.parquet", seeds=[C.deploy.seed]),
         static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", seeds=[C.deploy.seed]),
     output:
@@ -109,7 +111,7 @@ rule compare_rankings:
 rule compare_recipes:
     """Compare dials of the same shape that were trained differently."""
     input:
-        dials=lambda w: trained(w.dataset, C.names("dial"), *SEARCHED_FILES, "ablation.parquet"),
+        dials=lambda w: trained(w.dataset, C.names("dial"), *SEARCHED_FILES, "ablation.parquet", *FINETUNED_FILES),
     output:
         recipes=f"{TABLES}/{{dataset}}/recipes.csv",
     log:

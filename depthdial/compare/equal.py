@@ -44,7 +44,7 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
         dial = [run.accuracy(budget) for run in dials]
         skipped = [run.accuracy(budget) for run in controls]
         static = [run.accuracy("as trained") for run in by_name.get(budget, [])]
-        tuned = [run.finetuned_accuracy(macs) for run in dials if run.finetuned]
+        tuned = [run.finetuned_accuracy(macs) for run in dials if run.finetuned is not None]
         used = [run.tested.loc[run.tested["budget"] == budget, "macs"].mean() for run in dials]
         rows.append(
             {
@@ -86,6 +86,9 @@ def equal_time(
     """
     table = _by_name(latency)
     full = table[chosen.network, "c00"]
+    validation = {c.name: c.validation_accuracy for c in chosen.configurations}
+    if dial.finetuned is not None:
+        validation = dict(zip(dial.finetuned["name"], dial.finetuned["after"], strict=True))
     budgets: dict[str, float] = {run.network: table[run.network, "c00"]["latency_ms"] for run in statics}
     budgets |= {f"{100 * part:g} %": part * full["latency_ms"] for part in shares}
     rows = []
@@ -93,7 +96,7 @@ def equal_time(
         fitting = [c for c in chosen.configurations if table[chosen.network, c.name]["latency_ms"] <= milliseconds]
         row: Row = {"budget": budget, "budget_ms": milliseconds}
         if fitting:
-            best = max(fitting, key=lambda c: (c.validation_accuracy, -c.macs))
+            best = max(fitting, key=lambda c: (validation[c.name], -c.macs))
             static = next((run for run in statics if run.network == budget), None)
             row |= {"configuration": best.name, "mask": best.mask}
             row |= _timed(table[chosen.network, best.name], full) | _tested(best.name, dial, static, control)

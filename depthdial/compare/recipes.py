@@ -26,7 +26,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]]) 
     training cost); test accuracies: full, and
     at_50 and so on for each share of MACs in per cent; on validation: hypervolume (of the front), all_masks (mean over
     all masks evaluated), and over the masks that ``ablate_scaling`` samples: recalibrated, as_trained (BatchNorm) and
-    gain, their difference paired by seed.
+    gain, their difference paired by seed; finetuning: what it brought to the configurations, in the mean.
     """
     rows = []
     dials = by_network(runs)
@@ -54,6 +54,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]]) 
                 **share(run.masks["val_accuracy"].mean() for run in dial).columns("all_masks"),
                 **share(sample[True] for sample in samples).columns("recalibrated"),
                 **share(sample[False] for sample in samples).columns("as_trained"),
+                **mean(_finetuning_gains(dial)).columns("finetuning"),
                 **paired([s[True] for s in samples], [s[False] for s in samples]).columns("gain"),
             }
         )
@@ -87,6 +88,12 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         elif value is not None:
             flat[prefix + key] = value if isinstance(value, str) else json.dumps(value)
     return flat
+
+
+def _finetuning_gains(dial: Sequence[Trained]) -> list[float]:
+    """What fine-tuning brought each seed, in the mean over its configurations."""
+    tables = [run.finetuned for run in dial if run.finetuned is not None]
+    return [float((table["after"] - table["before"]).mean()) for table in tables]
 
 
 def _shape(run: Trained) -> tuple[int, int]:

@@ -88,18 +88,19 @@ class Trained:
         table = pd.read_parquet(self.folder / "test.parquet").rename(columns={"name": "budget"})
         return table.assign(budget="as trained", budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
 
-    @property
-    def finetuned(self) -> bool:
-        """Whether it was trained further on its configurations."""
-        return (self.folder / "finetuned.csv").exists()
+    @cached_property
+    def finetuned(self) -> pd.DataFrame | None:
+        """Its configurations before and after fine-tuning (name, mask, validation accuracies), if there was any."""
+        path = self.folder / "finetuned.csv"
+        return pd.read_csv(path, dtype={"mask": str}) if path.exists() else None
 
     def finetuned_accuracy(self, macs: float) -> float:
         """Test accuracy of the fine-tuned configuration of at most ``macs`` that is best on validation."""
-        validation = pd.read_csv(self.folder / "finetuned.csv", dtype={"mask": str})
+        assert self.finetuned is not None
         test = self.read("test.parquet").set_index("name")["test_accuracy"].to_dict()
         found = [
             (row["after"], test[row["name"]])
-            for row in validation.to_dict("records")
+            for row in self.finetuned.to_dict("records")
             if self.arch.macs(Mask(row["mask"])) <= macs
         ]
         return float(max(found)[1]) if found else float("nan")

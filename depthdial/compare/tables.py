@@ -161,6 +161,7 @@ def recipe_columns(table: pd.DataFrame) -> list[Column]:
         Column("sampled masks, recalibrated / %", "recalibrated"),
         Column("as trained / %", "as_trained"),
         Column("gain / points", "gain", "points"),
+        Column("fine-tuning, mean of configurations / points", "finetuning", "points"),
     ]
 
 

@@ -147,6 +147,20 @@ def test_equal_macs(dials: list, controls: list, statics: list) -> None:
     assert (table["dial_macs"] <= table["budget_macs"]).all()
 
 
+def test_fine_tuned_configurations_count_beside_the_masks(dials: list, statics: list) -> None:
+    assert equal_macs(dials, [], statics)["finetuned"].isna().all()
+    for seed, run in enumerate(dials):
+        write_test(run)
+        table = pd.DataFrame({"name": ["c00", "c01", "c02"], "mask": [FULL, HALF, ONE], "before": 0.8})
+        table.assign(after=[0.9, 0.85, 0.86 + 0.01 * seed]).to_csv(run.folder / "finetuned.csv", index=False)
+    again = [type(run)(run.folder) for run in dials]
+    found = equal_macs(again, [], statics).set_index("budget")
+    assert found.loc["full", "finetuned"] == pytest.approx(0.9)
+    assert found.loc["50 %", "finetuned"] == pytest.approx(0.84), "c02 is the best of half the MACs on validation"
+    assert found.loc["50 %", "finetuning_gain"] == pytest.approx(0.84 - 0.875)
+    assert recipes(again, {"dial": {}})["finetuning"].iloc[0] == pytest.approx((0.10 + 0.05 + 0.065) / 3)
+
+
 def test_without_a_control_its_columns_are_empty(dials: list) -> None:
     table = equal_macs(dials, [], [])
     assert table["constant"].isna().all()

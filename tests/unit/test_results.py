@@ -13,6 +13,8 @@ from depthdial.compare.files import write_csv
 from depthdial.compare.recipes import recipes
 from depthdial.compare.skipping import skipping
 from depthdial.compare.training import trained_table, training_time
+from depthdial.errors import ArtefactError
+from depthdial.report.cli import publish as publish_command
 from depthdial.report.results import Origin, Part, linked, publish, recipe_names, results_page
 from tests.rigs.trained import plant
 
@@ -130,6 +132,13 @@ def test_a_changed_or_missing_file_is_noticed(published: Path) -> None:
 
 def test_the_results_of_this_repository_agree_with_their_files() -> None:
     assert [problem for page in DOCS.glob("results.md") for problem in disagreements(page)] == []
+
+
+def test_publishing_needs_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = (DOCS.parent / "config/config.yaml").resolve()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtefactError, match=r"results/digits/results.md: not there; run `snakemake --cores all"):
+        publish_command(config)
 
 
 def test_numbers_are_compared_at_the_digits_shown() -> None:

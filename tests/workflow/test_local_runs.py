@@ -17,7 +17,12 @@ from tests.system.snakemake_run import ROOT, SMALL, Run, checkout, snakemake
 pytestmark = pytest.mark.slow
 LOCAL = ("--cores", "2", "--rerun-incomplete")
 RESULTS = Path("results/cluster")
-AFTER_SCHEDULE = {"replay_traces", "draw_schedule", "draw_curve", "draw_trace", "draw_policies", "write_report"}
+PAGES = {"write_report", "write_results"}
+AFTER_SCHEDULE = {
+    *("replay_traces", "check_claims", "pack"),
+    *("draw_schedule", "draw_curve", "draw_trace", "draw_policies"),
+    *PAGES,
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,7 @@ def test_the_report_of_snakemake_works_too(finished: Path) -> None:
 
 
 def test_a_colour_redraws_the_figures_that_show_it(finished: Path) -> None:
-    assert changed(finished, "figures", "oracle", value="#123456") == {"draw_trace", "draw_policies", "write_report"}
+    assert changed(finished, "figures", "oracle", value="#123456") == {"draw_trace", "draw_policies", *PAGES}
 
 
 def test_a_setting_of_the_schedule_reruns_the_schedule(finished: Path) -> None:
