@@ -34,7 +34,7 @@ def main(smk: Any) -> None:
     drawn = iter(smk.input.dial_figures)
     for dial in smk.params.dials:
         pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
-        tables = [comparison(table["heading"].capitalize(), root / table["path"]) for table in dial["tables"]]
+        tables = [comparison(capital(table["heading"]), root / table["path"]) for table in dial["tables"]]
         sections.append(Section(dial["title"], [], pictures, tables))
     drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):
@@ -45,6 +45,11 @@ def main(smk: Any) -> None:
         fingerprint = read_records(smk.input.records[index])[0].fingerprint
         provenance[f"device {place['device']}"] = "; ".join(f"{key}: {value}" for key, value in fingerprint.items())
     write_text(smk.output.page, render(smk.params.title, sections, provenance, smk.params.settings))
+
+
+def capital(heading: str) -> str:
+    """The heading with its first letter in capitals, the others as they are."""
+    return heading[0].upper() + heading[1:]
 
 
 if "snakemake" in globals():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 STYLES = {
@@ -37,6 +38,8 @@ class Column:
         if value is None or value == "" or pd.isna(value):
             return "–"
         factor, form = STYLES[self.style]
+        if isinstance(value, bool | np.bool_):
+            return "yes" if value else "no"
         if self.style == "text":
             return form.format(value)
         ends: list[float] = [row.get(f"{self.name}_{end}", float("nan")) for end in ("low", "high")]

@@ -43,7 +43,7 @@ def disagreements(page: Path) -> list[str]:
 
 def held(title: str, cell: str, record: dict[str, str]) -> bool:
     """Whether a record holds the text of a cell, or every number in it to the digits shown, in the column's unit."""
-    if cell == "–" or cell in record.values():
+    if cell == "–" or {"yes": "True", "no": "False"}.get(cell, cell) in record.values():
         return True
     unit = next((factor for word, factor in UNITS.items() if word in title), 1)
     values = []
