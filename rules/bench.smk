@@ -59,7 +59,7 @@ rule export_cost:
         runtime=rising(20),
     params:
         cost_model=plain(C.benchmark.cost_model),
-        deploy=plain(C.deploy),
+        deploy=GATE,
         scaling=lambda w: C.evaluation(w.network).scaling,
         code=code_digest("depthdial.deploy.export", "depthdial.devices.costmodel"),
     script:
@@ -85,7 +85,7 @@ rule compile_cost:
     params:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
-        deploy=plain(C.deploy),
+        deploy=GATE,
         code=code_digest("depthdial.deploy.compile", "depthdial.deploy.bundle"),
     script:
         "../workflow_scripts/compile_cost.py"

@@ -131,7 +131,8 @@ def deployed_weights(w):
     return f"{SEED_FOLDER}/{'finetuned' if finetuned else 'weights'}.safetensors".format(**w)
 
 
-# Used by deploy.smk.
+# Used by deploy.smk, and by bench.smk for the cost model: what exporting and linking depend on.
+GATE = C.deploy.model_dump(mode="json", include={"gate_images", "tolerance_absolute", "tolerance_relative"})
 
 
 def slots(network):

@@ -19,7 +19,7 @@ rule export:
         mem_mb=rising(2000),
         runtime=rising(20),
     params:
-        deploy=plain(C.deploy),
+        deploy=GATE,
         code=code_digest("depthdial.deploy.export"),
     script:
         "../workflow_scripts/export.py"
@@ -97,7 +97,7 @@ rule link_bundle:
         runtime=rising(20),
     params:
         target=lambda w: plain(TARGETS[w.target]),
-        deploy=plain(C.deploy),
+        deploy=GATE,
         cache=".cache/depthdial",
         code=code_digest("depthdial.deploy.bundle"),
     script:
