@@ -20,6 +20,7 @@ def results(
     if not page.is_file():
         raise ArtefactError(f"{page}: not there yet; run `snakemake --cores all --configfile {file}` first")
     typer.echo(f"Report: {page.resolve()}")
+    typer.echo(f"Comparisons, for depthdial publish: {(folder / 'results.md').resolve()}")
     typer.echo("Figures, each with its data (.csv) and as a vector (.svg) beside it:")
     for figure in sorted((folder / "figures").rglob("*.png")):
         typer.echo(f"  {figure}")

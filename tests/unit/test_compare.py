@@ -388,6 +388,8 @@ def test_the_gap_of_resnet_110(dials: list, controls: list, statics: list) -> No
     gap = found["ResNet-110, 37 of 54 blocks skipped"]
     assert gap.verdict == HOLDS
     assert "over the 300 masks measured, which are few and chosen" in gap.here
+    both = claims([evidence(dials, controls, statics), evidence(dials, controls, statics, skipping=wide, depth=110)])
+    assert not [claim for claim in both if "no ResNet-110" in claim.here], "there is one"
     goal = found["At half the MACs of ResNet-110 at most 0.3 points below constant depth"]
     assert goal.here.startswith("-3.50")
 

@@ -96,6 +96,11 @@ def test_the_experiment_runs_to_its_end_on_a_slice(tmp_path: Path) -> None:
     claims = read_table(results / "tables/claims.csv")
     gap = claims[claims["claim"].str.contains("49.61")]
     assert set(gap["verdict"]) == {"not checked"}, "there is no ResNet-110 in it"
+    recipe = {network["name"]: network["recipe"] for network in values["networks"]}
+    sandwiches = {each["name"] for each in values["recipes"] if each.get("sandwich")}
+    judged = {subject.split()[0] for subject in gap["subject"]}
+    assert judged
+    assert not {recipe[name] for name in judged} & sandwiches, "the paper's claims are put to the paper's training"
     page = (results / "report.html").read_text()
     assert "Paper and here" in page
     assert "no ResNet-110 in this experiment" in page
