@@ -275,7 +275,7 @@ def in_places(pattern):
 
 # Used by compare.smk and report.smk.
 TABLES = "results/{experiment}/tables"
-FINETUNED_FILES = ["finetuned.csv"] if C.finetune else []
+FINETUNED_FILES = ["finetuned.csv", "test.parquet"] if C.finetune else []
 SEARCHED_FILES = ["budgets.parquet", "masks.parquet", "history.csv"]
 
 

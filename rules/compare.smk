@@ -40,7 +40,7 @@ rule test_budgets:
 rule compare_networks:
     """Compare a dial with its control and the static networks: at equal MACs, under skipping, in training time."""
     input:
-        dial=lambda w: trained(w.dataset, [w.network], "test.parquet", *SEARCHED_FILES, *FINETUNED_FILES),
+        dial=lambda w: trained(w.dataset, [w.network], *SEARCHED_FILES, *FINETUNED_FILES),
         control=lambda w: trained(w.dataset, control_of(w.network), *SEARCHED_FILES),
         static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", "history.csv"),
     output:
@@ -66,7 +66,10 @@ rule compare_on_device:
     input:
         latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
         dial=lambda w: trained(
-            w.dataset, [w.network], "test.parquet", "configurations.json", *FINETUNED_FILES, seeds=[C.deploy.seed]
+            w.dataset,
+            [w.network],
+            *dict.fromkeys(["test.parquet", "configurations.json", *FINETUNED_FILES]),
+            seeds=[C.deploy.seed],
         ),
         control=lambda w: trained(w.dataset, control_of(w.network), "budgets.parquet", seeds=[C.deploy.seed]),
         static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", seeds=[C.deploy.seed]),
@@ -111,7 +114,13 @@ rule compare_rankings:
 rule compare_recipes:
     """Compare dials of the same shape that were trained differently."""
     input:
-        dials=lambda w: trained(w.dataset, C.names("dial"), *SEARCHED_FILES, "ablation.parquet", *FINETUNED_FILES),
+        dials=lambda w: trained(w.dataset, C.names("dial"), *SEARCHED_FILES, *FINETUNED_FILES),
+        ablations=lambda w: expand(
+            "results/{experiment}/{dataset}/{network}/seed{seed}/ablation.parquet",
+            **w,
+            network=C.names("dial"),
+            seed=C.deploy.seed,
+        ),
     output:
         recipes=f"{TABLES}/{{dataset}}/recipes.csv",
     log:
@@ -123,6 +132,7 @@ rule compare_recipes:
         runtime=rising(10),
     params:
         settings=training_settings(),
+        sampled=C.deploy.seed,
         code=code_digest("depthdial.compare.recipes"),
     script:
         "../workflow_scripts/compare_recipes.py"

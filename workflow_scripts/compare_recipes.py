@@ -11,7 +11,7 @@ from depthdial.logs import configure_logging
 def main(smk: Any) -> None:
     """Write ``output.recipes``."""
     configure_logging(smk.log[0])
-    write_csv(smk.output.recipes, recipes(at(smk.input.dials), smk.params.settings))
+    write_csv(smk.output.recipes, recipes(at(smk.input.dials), smk.params.settings, smk.params.sampled))
 
 
 if "snakemake" in globals():

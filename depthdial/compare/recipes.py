@@ -18,22 +18,21 @@ REFERENCE_COST = 1.1
 """The reference point of hypervolumes, as in searches: 1.1 of the full network's MACs, the accuracy of chance."""
 
 
-def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], sampled: int) -> pd.DataFrame:
     """A row per dial (``runs`` are of all dials and seeds), by depth, then as listed; means over seeds with intervals.
 
     ``settings`` has, by name, everything that a network's training was told. Columns: depth, width, network, differs
-    (the settings in which dials of this shape are not alike), epochs, seeds, mmacs and seconds (what
-    training cost); test accuracies: full, and
-    at_50 and so on for each share of MACs in per cent; on validation: hypervolume (of the front), all_masks (mean over
-    all masks evaluated), and over the masks that ``ablate_scaling`` samples: recalibrated, as_trained (BatchNorm) and
-    gain, their difference paired by seed; finetuning: what it brought to the configurations, in the mean.
+    (the settings in which dials of this shape are not alike), epochs, seeds, mmacs and seconds (what training cost);
+    test accuracies: full, and at_50 and so on for each share of MACs in per cent; on validation: hypervolume (of the
+    front), all_masks (mean over all masks evaluated), finetuning (what it brought to the configurations, in the mean),
+    and of seed ``sampled``, over the masks that ``ablate_scaling`` samples: recalibrated, as_trained (BatchNorm), gain.
     """
     rows = []
     dials = by_network(runs)
     for dial in sorted(dials, key=lambda dial: _shape(dial[0])):
         first = dial[0]
         alike = [other[0].network for other in dials if _shape(other[0]) == _shape(first)]
-        samples = [_sample(run) for run in dial]
+        samples = [_sample(run) for run in dial if run.seed == sampled]
         rows.append(
             {
                 "depth": first.arch.depth,

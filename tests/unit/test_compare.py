@@ -158,7 +158,7 @@ def test_fine_tuned_configurations_count_beside_the_masks(dials: list, statics: 
     assert found.loc["full", "finetuned"] == pytest.approx(0.9)
     assert found.loc["50 %", "finetuned"] == pytest.approx(0.84), "c02 is the best of half the MACs on validation"
     assert found.loc["50 %", "finetuning_gain"] == pytest.approx(0.84 - 0.875)
-    assert recipes(again, {"dial": {}})["finetuning"].iloc[0] == pytest.approx((0.10 + 0.05 + 0.065) / 3)
+    assert recipes(again, {"dial": {}}, 0)["finetuning"].iloc[0] == pytest.approx((0.10 + 0.05 + 0.065) / 3)
 
 
 def test_without_a_control_its_columns_are_empty(dials: list) -> None:
@@ -215,7 +215,7 @@ def test_recipes_are_compared_within_a_shape(tmp_path: Path, dials: list) -> Non
         "other": {"epochs": 4, "sandwich": {"every": 2, "distil": True}, "survival": {"last": 0.8}},
         "deep": {"epochs": 99, "sandwich": None, "survival": {"last": 0.1}},
     }
-    table = recipes([deep, *dials, other], settings).set_index("network")
+    table = recipes([deep, *dials, other], settings, 0).set_index("network")
     assert list(table.index) == ["dial", "other", "deep"], "by depth, then as listed"
     assert table.loc["dial", "differs"] == "no sandwich, survival.last 0.5"
     assert table.loc["other", "differs"] == "sandwich.distil true, sandwich.every 2, survival.last 0.8"

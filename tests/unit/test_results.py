@@ -72,7 +72,7 @@ def published(tmp_path: Path) -> Path:
     write_csv(folder / "tables/equal_macs.csv", equal_macs(dials, control, statics))
     write_csv(folder / "tables/skipping.csv", skipping(dials, control))
     write_csv(folder / "tables/training.csv", training_time([*dials, *control, *statics]))
-    write_csv(folder / "tables/recipes.csv", recipes(dials, {"dial": {}}))
+    write_csv(folder / "tables/recipes.csv", recipes(dials, {"dial": {}}, 0))
     networks = trained_table([*dials, *control, *statics])
     write_csv(folder / "tables/networks.csv", networks)
     (folder / "tables/networks.json").write_text("[]")
