@@ -24,8 +24,9 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
     ``settings`` has, by name, everything that a network's training was told. Columns: depth, width, network, differs
     (the settings in which dials of this shape are not alike), epochs, seeds, mmacs and seconds (what training cost);
     test accuracies: full, and at_50 and so on for each share of MACs in per cent; on validation: hypervolume (of the
-    front), all_masks (mean over all masks evaluated), finetuning (what it brought to the configurations, in the mean),
-    and of seed ``sampled``, over the masks that ``ablate_scaling`` samples: recalibrated, as_trained (BatchNorm), gain.
+    front), all_masks (their mean, where all are evaluated), finetuning (what it brought to the configurations, in the
+    mean), and of seed ``sampled``, over the masks that ``ablate_scaling`` samples: recalibrated, as_trained
+    (BatchNorm), gain.
     """
     rows = []
     dials = by_network(runs)
@@ -50,7 +51,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
                     for key, value in _at(dial, part).columns(f"at_{part}").items()
                 },
                 **mean(map(front_hypervolume, dial)).columns("hypervolume"),
-                **share(run.masks["val_accuracy"].mean() for run in dial).columns("all_masks"),
+                **share(run.masks["val_accuracy"].mean() for run in dial if run.exhaustive).columns("all_masks"),
                 **share(sample[True] for sample in samples).columns("recalibrated"),
                 **share(sample[False] for sample in samples).columns("as_trained"),
                 **mean(_finetuning_gains(dial)).columns("finetuning"),

@@ -35,9 +35,9 @@ SENTENCES = {
     "image went through; time is processor time, its share of constant depth's with a 95 % interval (Welch's t on "
     "logarithms).",
     "recipes": "Dials of the same shape that were trained differently. Test accuracy of the best mask at each share of "
-    "the MACs (chosen on validation); hypervolume of the validation front; mean over all masks evaluated; and, of the "
-    "seed that is deployed, the same sampled masks with BatchNorm recalibrated for each and as trained. Means over the "
-    "seeds with 95 % intervals (Student's t).",
+    "the MACs (chosen on validation); hypervolume of the validation front; the mean of all masks, where all are "
+    "evaluated; and, of the seed that is deployed, the same sampled masks with BatchNorm recalibrated for each and as "
+    "trained. Means over the seeds with 95 % intervals (Student's t).",
     "networks": "Every trained network. The metadata of the weights, whole: {metadata}.",
 }
 """What is said before each table."""

@@ -78,7 +78,7 @@ def test_the_experiment_runs_to_its_end_on_a_slice(tmp_path: Path) -> None:
     write_archive(place / "data/few.tar.xz")
     values = sliced(yaml.safe_load((place / "config/cifar10.yaml").read_text()))
     (place / "slice.yaml").write_text(yaml.safe_dump(values))
-    done = snakemake(place, "--cores", "2", "--configfile", "slice.yaml", timeout_s=900)
+    done = snakemake(place, "--cores", "2", "--configfile", "slice.yaml", timeout_s=1500)
     assert done.code == 0, done.text[-5000:]
     results = place / "results/cifar10"
     names = {network["name"]: network["role"] for network in values["networks"]}
