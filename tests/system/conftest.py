@@ -30,7 +30,7 @@ def slurm_with_accounting() -> Iterator[slurm_cluster.Cluster]:
 def finished_locally(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which the default experiment, made brief, has run on this machine alone."""
     place = brief_experiment(checkout(tmp_path_factory.mktemp("local") / "depthdial"))
-    done = snakemake(place, "--cores", "2", *BRIEF, timeout_s=900)
+    done = snakemake(place, "--cores", "2", *BRIEF, timeout_s=1800)
     assert done.code == 0, done.text
     return place
 

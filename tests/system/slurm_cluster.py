@@ -96,7 +96,7 @@ class Cluster:
         rows = run("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%N|%S|%e").splitlines()
         return [job for job in (Job(*row.split("|")) for row in rows) if what in job.comment]
 
-    def running(self, what: str, timeout_s: float = 300) -> Job:
+    def running(self, what: str, timeout_s: float = 600) -> Job:
         """Wait until a job is doing its work on a node, and return it."""
 
         def found() -> list[Job]:

@@ -104,7 +104,7 @@ class Run:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def wait(self, timeout_s: float = 300) -> Done:
+    def wait(self, timeout_s: float = 600) -> Done:
         """Wait for the end; past ``timeout_s`` kill it and raise what it wrote."""
         try:
             code = self._process.wait(timeout_s)
@@ -114,7 +114,7 @@ class Run:
         return Done(code, self.text, time.monotonic() - self._start)
 
 
-def snakemake(place: Path, *arguments: str, timeout_s: float = 300) -> Done:
+def snakemake(place: Path, *arguments: str, timeout_s: float = 600) -> Done:
     """Run Snakemake to its end."""
     return Run(place, *arguments).wait(timeout_s)
 

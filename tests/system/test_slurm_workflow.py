@@ -41,7 +41,7 @@ def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     slurm.kill_node(cut_off.node)
     wait_until("the node is given up", lambda: slurm.node_state(cut_off.node) == "down")
     slurm.start_node(cut_off.node)
-    done = head.wait(1200)
+    done = head.wait(1800)
     (place / "run.txt").write_text(done.text)
     assert done.code == 0, done.text
     for job, state in ((cancelled, "CANCELLED"), (late, "TIMEOUT")):
