@@ -251,13 +251,14 @@ def table(found: Found, counts: dict[str, dict[str, int]], kinds: dict[str, Kind
     rows = [f"| `{key}` | {found.get(key, '')} | {meaning} |" for key, meaning in MEANING.items() if key in found]
     where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     what = ", ".join(f"{name} {version}" for name, version in made.items())
+    load = f"Load average of its last 15 minutes: {os.getloadavg()[2]:.1f} (the run alone makes about {CORES} to 12)."
     return "\n".join(
         [
             "# Snakemake's share of the time",
             "",
             "Written by `make bench-workflow`; see `benchmarks/workflow.py` for how it is measured.",
             "",
-            f"Commit {git_commit()}, {datetime.now(UTC):%Y-%m-%d}; {what}; {where}.",
+            f"Commit {git_commit()}, {datetime.now(UTC):%Y-%m-%d}; {what}; {where}. {load}",
             "",
             "| key | value | what |",
             "|---|---|---|",
