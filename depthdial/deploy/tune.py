@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,9 @@ def tune(
                 log.warning("%s", error)
         for _ in range(ROUNDS):
             for variant, taken in samples.items():
-                taken += _time(Path(folder) / f"{variant}.vmfb", Path(exported), settings.tune_threads)
+                module = Path(folder) / f"{variant}.vmfb"
+                arguments = [*device_arguments(settings.tune_threads), *_arguments(module)]
+                taken += single_inferences(arguments, Path(exported), f"{about}, variant {variant}", REPETITIONS)
     if not samples:
         raise DeployError(f"{about}: no variant can be used: {'; '.join(refused.values())}")
     result = _result(target_name, settings.tune_threads, samples, refused)
@@ -142,16 +145,15 @@ def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
         raise DeployError(f"{about}: differs from PyTorch by {difference.largest:.3g}")
 
 
-def _time(module: Path, exported: Path, threads: int) -> list[float]:
-    """Latencies in ms of single inferences after a warm-up."""
-    arguments = [
-        *device_arguments(threads),
-        *_arguments(module),
-        f"--benchmark_repetitions={WARM_UP + REPETITIONS}",
+def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int) -> list[float]:
+    """Latencies in ms of ``count`` single inferences by IREE's benchmark tool, after a warm-up."""
+    measured = [
+        *arguments,
+        f"--benchmark_repetitions={WARM_UP + count}",
         "--benchmark_min_time=1x",
         "--benchmark_format=json",
     ]
-    rows = json.loads(_run("iree-benchmark-module", arguments, exported, module.stem))["benchmarks"]
+    rows = json.loads(_run("iree-benchmark-module", measured, folder, about))["benchmarks"]
     scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0}
     taken = [row["real_time"] * scale[row["time_unit"]] for row in rows if row["run_type"] == "iteration"]
     return taken[WARM_UP:]
