@@ -35,8 +35,8 @@ from depthdial.provenance import git_commit, versions
 DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
 PEERS = ("ONNX Runtime", "OpenVINO")
-ROUNDS = 21
-SAMPLES = 16
+ROUNDS = 150
+SAMPLES = 4
 Call = Callable[[], Any]
 Json = dict[str, Any]
 Rounds = list[list[float]]
@@ -46,12 +46,12 @@ Rounds = list[list[float]]
 def in_turn(calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES) -> dict[str, Rounds]:
     """Seconds of single calls, all of one name together in every round, after a few that do not count."""
     for call in calls.values():
-        for _ in range(samples):
+        for _ in range(50):
             call()
     taken: dict[str, Rounds] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            for _ in range(4):
+            for _ in range(2):
                 call()
             taken[name].append([_timed(call) for _ in range(samples)])
     return taken
@@ -111,8 +111,7 @@ def against_peers(folders: Mapping[int, Path]) -> Json:
     for depth, folder in folders.items():
         image = np.load(folder / "bundle" / "gate" / "input0.npy")
         for threads in (1, 2):
-            driver = "local-sync" if threads == 1 else "local-task"
-            ours, untiled = Bundle(folder / "bundle", driver), Untiled(folder / "bundle", driver)
+            ours, untiled = Bundle(folder / "bundle", threads), Untiled(folder / "bundle", threads)
             calls: dict[str, Call] = {
                 "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
                 "depthdial, compiler's tiles": lambda b=untiled, x=image[0]: b.logits(x, "c00"),
@@ -187,7 +186,7 @@ def _throughput(calls: list[Call], seconds: float) -> float:
     return sum(counts) / (time.perf_counter() - started)
 
 
-def configurations_in_turn(folder: Path, rounds: int = ROUNDS) -> Json:
+def configurations_in_turn(folder: Path, rounds: int = 21) -> Json:
     """Latency of every configuration of a bundle against its MACs; how far the worst 1 % lie above the median.
 
     By the runtime's own tool, as on devices: calls from Python would add some 20 us to each configuration.
@@ -198,7 +197,7 @@ def configurations_in_turn(folder: Path, rounds: int = ROUNDS) -> Json:
     for _ in range(rounds):
         for name in names:
             arguments = [*device_arguments(1), *module_arguments(manifest, name)]
-            taken[name].append(single_inferences(arguments, folder, name, 2 * SAMPLES))
+            taken[name].append(single_inferences(arguments, folder, name, 32))
     least = min(together(taken["c00"]))
     full = names["c00"].macs
     rows = {}

@@ -117,7 +117,7 @@ class Device(Section):
     target: Name
     """What the device runs: the name of a target of the targets file."""
     cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = Field(default=(0,), min_length=1)
-    """Cores to which the benchmark is pinned."""
+    """Cores to which the benchmark is pinned, a core for each thread; if there are more, the first ones."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of the runtime; not more than cores."""
     directory: RemotePath = ".cache/depthdial"

@@ -163,15 +163,15 @@ def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
         raise ArtefactError(f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}")
 
 
-def device_arguments(threads: int, cpus: tuple[int, ...] = ()) -> list[str]:
-    """How IREE's tools run on ``threads`` cores, on those of ``cpus`` if given (one per thread).
+def device_arguments(threads: int) -> list[str]:
+    """How IREE's tools run on ``threads`` cores; which cores is for the caller to say (``taskset``).
 
-    One thread is the caller's own: no worker, no wake-up.
+    One thread is the caller's own: no worker, no wake-up. For more there is one worker more than cores, which is
+    faster than a worker a core (docs/decisions.md, "Two threads").
     """
     if threads == 1:
         return ["--device=local-sync"]
-    where = f"--task_topology_cpu_ids={','.join(map(str, cpus))}" if cpus else f"--task_topology_group_count={threads}"
-    return ["--device=local-task", where]
+    return ["--device=local-task", f"--task_topology_group_count={threads + 1}"]
 
 
 def module_arguments(manifest: Manifest, configuration: str, gate_input: int = 0) -> list[str]:

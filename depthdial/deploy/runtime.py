@@ -11,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.deploy.archive import archive_index
-from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, read_manifest
+from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, device_arguments, read_manifest
 from depthdial.errors import DeployError
 
 
 class Bundle:
     """A verified bundle on one device of IREE; configurations are loaded when they are first called.
 
-    ``driver`` is ``local-sync`` (the caller's thread) or ``local-task`` (a worker per core). Raises
-    ArtefactError for a bundle that does not match its manifest, DeployError for one that was compiled by
-    another release of IREE than the one that is installed.
+    An inference runs in the caller's thread or, with ``threads`` above 1, is shared by workers. A process has one set
+    of these: the number that is asked for first holds for all its bundles. Raises ArtefactError for a bundle that does
+    not match its manifest, DeployError for one that was compiled by another release of IREE than the one that is
+    installed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], driver: str = "local-sync") -> None:
+    def __init__(self, folder: str | os.PathLike[str], threads: int = 1) -> None:
         import iree.runtime as iree
 
         self.folder = Path(folder)
@@ -35,7 +36,9 @@ class Bundle:
                 "install the same version or compile again"
             )
         self._iree = iree
-        self._config = iree.Config(driver)
+        device, *workers = device_arguments(threads)
+        iree.flags.parse_flags(*workers)
+        self._config = iree.Config(device.removeprefix("--device="))
         self._weights = archive_index(self.folder / self.manifest.weights).create_provider(WEIGHTS_SCOPE)
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}

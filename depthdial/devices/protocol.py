@@ -80,9 +80,9 @@ class Bench:
     def program(self, tool: str) -> list[str]:
         """A tool of IREE on the measured cores."""
         device = self.session.device
-        cores = ",".join(map(str, device.cores))
+        cores = ",".join(map(str, device.cores[: device.threads]))
         pinned = ["taskset", "-c", cores, *device.launcher, f"{self.tools}/{tool}"]
-        return [*pinned, *device_arguments(device.threads, device.cores[: device.threads])]
+        return [*pinned, *device_arguments(device.threads)]
 
     def gate(self) -> None:
         """Run every configuration on the fixed inputs. Raises DeviceError if one differs from PyTorch."""

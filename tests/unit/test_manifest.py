@@ -140,7 +140,6 @@ def test_arguments() -> None:
         "--expected_rtol=0.0001",
     ]
     assert device_arguments(1) == ["--device=local-sync"]
-    assert device_arguments(2) == ["--device=local-task", "--task_topology_group_count=2"]
-    assert device_arguments(2, (0, 1)) == ["--device=local-task", "--task_topology_cpu_ids=0,1"]
+    assert device_arguments(2) == ["--device=local-task", "--task_topology_group_count=3"]
     with pytest.raises(ArtefactError, match="no configuration c07; there are c00"):
         module_arguments(manifest, "c07")
