@@ -35,8 +35,8 @@ from depthdial.provenance import git_commit, versions
 DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
 PEERS = ("ONNX Runtime", "OpenVINO")
-ROUNDS = 150
-SAMPLES = 4
+ROUNDS = 40
+SAMPLES = 16
 Call = Callable[[], Any]
 Json = dict[str, Any]
 Rounds = list[list[float]]
@@ -51,7 +51,7 @@ def in_turn(calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMP
     taken: dict[str, Rounds] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            for _ in range(2):
+            for _ in range(8):  # until the workers of the library before it have stopped spinning
                 call()
             taken[name].append([_timed(call) for _ in range(samples)])
     return taken
