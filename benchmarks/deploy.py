@@ -214,7 +214,7 @@ def configurations_in_turn(folder: Path, rounds: int = 21) -> Json:
     return rows
 
 
-def switching(folder: Path, rounds: int = 15) -> float:
+def switching(folder: Path, rounds: int = 100, runs: int = 3) -> float:
     """What it costs to change the configuration at every inference, as a share of not changing it.
 
     Twelve inferences, one by each configuration in turn, against the same twelve with each configuration's
@@ -230,9 +230,9 @@ def switching(folder: Path, rounds: int = 15) -> float:
         stay = switch = 0.0
         for name in names:
             bundle.logits(image, name)
-            for _ in range(8):
+            for _ in range(runs):
                 stay += _timed(lambda n=name: bundle.logits(image, n))
-        for _ in range(8):
+        for _ in range(runs):
             for name in names:
                 switch += _timed(lambda n=name: bundle.logits(image, n))
         shares.append(switch / stay - 1)
