@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
+from benchmarks.deploy_page import Json, summary, table
 from depthdial.arch import Architecture
 from depthdial.config.targets import load_targets
 from depthdial.deploy.compile import Compiler
@@ -34,11 +35,9 @@ from depthdial.provenance import git_commit, versions
 
 DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
-PEERS = ("ONNX Runtime", "OpenVINO")
 ROUNDS = 40
 SAMPLES = 16
 Call = Callable[[], Any]
-Json = dict[str, Any]
 Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
 
@@ -302,95 +301,6 @@ def measure(work: Path) -> Json:
         "gemm_gmac_per_s": peak,
         "rate_gmac_per_s": arch.full_macs / latencies["resnet56 1t"]["depthdial"]["least_ms"] / 1e6,
     }
-
-
-def summary(found: Json) -> Json:
-    """The figures that are compared with goals."""
-
-    def paired_ratio(key: str) -> float:
-        rows = found["latencies"][key]
-        return float(max(rows[peer]["ours_over_it"] for peer in PEERS))
-
-    def least_ratio(key: str) -> float:
-        rows = found["latencies"][key]
-        return float(rows["depthdial"]["least_ms"] / min(rows[peer]["least_ms"] for peer in PEERS))
-
-    def against_one(bundle: str, key: str) -> float:
-        return float(found["storage"][bundle][key] / found["storage"]["one"][key])
-
-    rows = found["configurations"]
-    keys = {
-        f"latency_ratio{suffix}_{threads}t": ratio(f"resnet56 {threads}t")
-        for threads in (1, 2)
-        for suffix, ratio in (("", paired_ratio), ("_least", least_ratio))
-    }
-    return {
-        **keys,
-        "macs_proportionality_error": max(abs(row["latency_share"] / row["macs_share"] - 1) for row in rows.values()),
-        "macs_proportionality_error_least": max(
-            abs(row["least_latency_share"] / row["macs_share"] - 1) for row in rows.values()
-        ),
-        "disk_ratio_k12": against_one("packed", "bytes"),
-        "disk_ratio_k12_apart": against_one("apart", "bytes"),
-        "pss_ratio_k12": against_one("packed", "pss_kb"),
-        "pss_ratio_k12_apart": against_one("apart", "pss_kb"),
-        "pss_own_ratio_k12": against_one("packed", "own_pss_kb"),
-        "switch_overhead": found["switch"]["packed"],
-        "switch_overhead_apart": found["switch"]["apart"],
-        "p99_over_median_worst": max(row["p99_over_median"] for row in rows.values()),
-        "share_of_gemm_peak": found["rate_gmac_per_s"] / found["gemm_gmac_per_s"],
-        "throughput_ratio_2_streams": found["streams_per_s"]["depthdial"]
-        / max(found["streams_per_s"]["ONNX Runtime"], found["streams_per_s"]["OpenVINO"]),
-    }
-
-
-def table(found: Json, figures: Json, about: Json) -> str:
-    """The page of docs/benchmarks."""
-    lines = [
-        "# Deployment on the host",
-        "",
-        "Written by `make bench-deploy`; do not edit. One image at a time, float32, random weights. Libraries are",
-        "called through their Python interfaces, configurations by IREE's benchmark tool, as on devices. Ratios are of",
-        "medians within a round, the median of them over rounds: what the machine does between rounds is in both.",
-        f"{about['cpu']}, {about['cores']} cores, load average {about['load']} at the start, commit {about['commit']}.",
-        "",
-        "## Full networks: median (least) latency in ms; ours over it, paired by round",
-        "",
-        "| network, threads | " + " | ".join(next(iter(found["latencies"].values()))) + " |",
-        "|---|" + "---:|" * 4,
-    ]
-    for key, rows in found["latencies"].items():
-        cells = " | ".join(
-            f"{row['median_ms']:.2f} ({row['least_ms']:.2f}); {row['ours_over_it']:.2f}" for row in rows.values()
-        )
-        lines.append(f"| {key} | {cells} |")
-    lines += ["", "## Twelve configurations of ResNet-56, packed", ""]
-    lines += [
-        "| configuration | MACs | latency | least latency | median ms | p99 / median |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {name} | {row['macs_share']:.1%} | {row['latency_share']:.1%} | {row['least_latency_share']:.1%} | "
-        f"{row['median_ms']:.3f} | {row['p99_over_median']:.2f} |"
-        for name, row in found["configurations"].items()
-    ]
-    lines += ["", "## Twelve configurations: a module each, or packed as functions of one module", ""]
-    lines += ["| | bytes | PSS kB | of it own | own anonymous | load ms |", "|---|---:|---:|---:|---:|---:|"]
-    for name, key in (
-        ("one configuration", "one"),
-        ("twelve, a module each", "apart"),
-        ("twelve, packed", "packed"),
-    ):
-        row = found["storage"][key]
-        lines.append(
-            f"| {name} | {row['bytes']:,} | {row['pss_kb']:.0f} | {row['own_pss_kb']:.0f} | "
-            f"{row['own_anonymous_kb']:.0f} | {row['load_ms']:.1f} |"
-        )
-    lines += ["", "## Two independent streams of one thread each, ResNet-56: inferences per second", ""]
-    lines += [f"- {name}: {rate:.0f}" for name, rate in found["streams_per_s"].items()]
-    lines += ["", "## Figures", "", "| figure | value |", "|---|---:|"]
-    lines += [f"| {key} | {value:.3f} |" for key, value in figures.items()]
-    return "\n".join([*lines, ""])
 
 
 def main() -> None:
