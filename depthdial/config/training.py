@@ -18,7 +18,10 @@ class Sandwich(Section):
     smallest: int = Field(default=3, ge=0)
     """Blocks that the smallest network keeps, spread evenly: with 3, the first of each stage."""
     random: int = Field(default=1, ge=0)
-    """Random networks per sandwich, drawn as Stochastic Depth draws them."""
+    """Random networks per sandwich."""
+    draw: Literal["survival", "nested"] = "survival"
+    """How those are drawn: `survival` as Stochastic Depth draws them, from all masks; `nested` keeps the first blocks
+    of every stage, one to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2)."""
     distil: bool = True
     """Whether all but the full network learn from its outputs instead of from the labels."""
 

@@ -19,7 +19,15 @@ def sandwich_gates(net: ResNet, sandwich: Sandwich, generator: torch.Generator) 
     n = len(net.blocks)
     kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
     smallest = tuple(index in kept for index in range(n))
-    return [(True,) * n, smallest, *(net.draw_gates(generator) for _ in range(sandwich.random))]
+    draw = nested_gates if sandwich.draw == "nested" else ResNet.draw_gates
+    return [(True,) * n, smallest, *(draw(net, generator) for _ in range(sandwich.random))]
+
+
+def nested_gates(net: ResNet, generator: torch.Generator) -> tuple[bool, ...]:
+    """Gates of a network that keeps the first blocks of every stage, one to all of them with equal probability."""
+    per_stage = len(net.blocks) // 3
+    depths = torch.randint(1, per_stage + 1, (3,), generator=generator).tolist()
+    return tuple(place < depth for depth in depths for place in range(per_stage))
 
 
 def sandwich_step(

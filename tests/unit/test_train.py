@@ -178,6 +178,12 @@ def test_a_sandwich_holds_the_full_the_smallest_and_random_networks() -> None:
     assert sandwich_gates(small_net(), Sandwich(smallest=0, random=0), torch.Generator())[1] == (False,) * 6
 
 
+def test_nested_networks_keep_the_first_blocks_of_every_stage() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = {sandwich_gates(small_net(), Sandwich(draw="nested"), generator)[2] for _ in range(100)}
+    assert drawn == {(True, a, True, b, True, c) for a in (True, False) for b in (True, False) for c in (True, False)}
+
+
 @pytest.mark.parametrize("distil", [True, False])
 def test_a_sandwich_step_sums_the_gradients_of_its_networks(distil: bool) -> None:
     images, labels = batch()
