@@ -107,6 +107,12 @@ def mask_tables(wildcards):
     return [f"{folder}/search/generation{g}/shard{s}.parquet" for g in generations for s in shards]
 
 
+# Used by search.smk.
+def search_settings(*names):
+    """The settings of a search that a rule depends on: the named ones and those of the scores of blocks."""
+    return C.search.model_dump(mode="json", include={*names, "importance_images", "hessian_probes"})
+
+
 # Used by search.smk and figures.smk.
 def truth_known(network):
     """Whether the table of a network holds all its masks, so that searches can be compared with the truth."""

@@ -20,7 +20,7 @@ rule ask_masks:
         mem_mb=rising(4000),
         runtime=rising(60),
     params:
-        search=plain(C.search),
+        search=search_settings("strategy", "seed", "batch"),
         scaling=lambda w: C.evaluation(w.network).scaling,
         shards=C.evaluate.shards,
         code=code_digest("depthdial.search"),
@@ -72,7 +72,7 @@ rule compare_searches:
         mem_mb=rising(4000),
         runtime=rising(120),
     params:
-        search=plain(C.search),
+        search=search_settings("compare", "compare_seeds", "compare_budget"),
         scaling=lambda w: C.evaluation(w.network).scaling,
         code=code_digest("depthdial.search"),
     script:

@@ -84,6 +84,8 @@ class Experiment(Section):
                     f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
                     f"a {network.role} network has constant depth"
                 )
+            if network.searched and (problem := self.search.problem(network.n_blocks)):
+                problems.append(f"search.{problem} (network {network.name})")
         if self.select.cost not in ("macs", *self.benchmark.devices):
             there = ", ".join(("macs", *self.benchmark.devices))
             problems.append(

@@ -9,7 +9,16 @@ from pydantic import Field
 from depthdial.config.base import Section
 
 Strategy = Literal[
-    "sensitivity", "l2", "fisher", "hessian", "random", "elimination", "construction", "nsga2", "surrogate"
+    "exhaustive",
+    "sensitivity",
+    "l2",
+    "fisher",
+    "hessian",
+    "random",
+    "elimination",
+    "construction",
+    "nsga2",
+    "surrogate",
 ]
 STRATEGIES: tuple[Strategy, ...] = (
     "sensitivity",
@@ -22,15 +31,18 @@ STRATEGIES: tuple[Strategy, ...] = (
     "nsga2",
     "surrogate",
 )
+"""Those compared by default: all but the truth itself."""
+LARGEST_EXHAUSTIVE = 20
+"""Blocks of a network of which all masks may be evaluated, about a million of them."""
 
 
 class Search(Section):
     """Search of the masks of networks too deep to evaluate all, and its test on those that are not."""
 
-    exhaustive_blocks: int = Field(default=12, ge=1, le=20)
+    exhaustive_blocks: int = Field(default=12, ge=1, le=LARGEST_EXHAUSTIVE)
     """Networks of at most so many blocks have all 2^n masks evaluated; deeper ones are searched."""
     strategy: Strategy = "surrogate"
-    """The search of deeper networks."""
+    """The search of deeper networks; with `exhaustive` they are refused."""
     generations: int = Field(default=12, ge=1)
     """Generations of that search; each is one round of evaluation jobs."""
     batch: int = Field(default=64, ge=1)
@@ -49,3 +61,21 @@ class Search(Section):
     """Block evaluations that each may spend, as a share of those of all masks."""
     ablation_masks: int = Field(default=32, ge=1)
     """Masks on which the rules of scaling are compared, with and without recalibration."""
+
+    def problem(self, n_blocks: int) -> str | None:
+        """What keeps this search from a network of so many blocks, if anything does."""
+        if n_blocks <= self.exhaustive_blocks:
+            return None
+        if self.strategy == "exhaustive":
+            return (
+                f"strategy: exhaustive: a network of {n_blocks} blocks has 2^{n_blocks} masks, exhaustive_blocks "
+                f"allows 2^{self.exhaustive_blocks}; raise it (at most {LARGEST_EXHAUSTIVE}) or take surrogate"
+            )
+        if self.strategy == "elimination" and self.generations <= n_blocks:
+            return (
+                f"generations: elimination skips one block a generation and needs {n_blocks + 1} for {n_blocks} "
+                f"blocks, got {self.generations}"
+            )
+        if self.strategy == "nsga2" and self.batch < 4:
+            return f"batch: nsga2 evolves a population of so many masks, which takes at least 4, got {self.batch}"
+        return None

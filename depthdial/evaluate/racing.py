@@ -26,14 +26,19 @@ from depthdial.evaluate.shards import block_evaluations
 from depthdial.masks import Mask
 
 STAKES = np.array([0.1, 0.3, 0.6, 0.9])
-Bools = NDArray[np.bool_]
-EvaluateImages = Callable[[Sequence[Mask], NDArray[np.int64]], Bools]
-"""Correctness (masks, images) of masks on the images of the given indices."""
+ROWS = 4096
+"""Masks whose correctness is unpacked at once."""
+Packed = NDArray[np.uint8]
+EvaluateImages = Callable[[Sequence[Mask], NDArray[np.int64]], Packed]
+"""Correctness of masks on the images of the given indices, (masks, ceil(images / 8)) by ``numpy.packbits``."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """The survivors' correctness on all images, and the block evaluations spent in units of all images."""
+    """The survivors' correctness on all images, and the block evaluations spent in units of all images.
+
+    Calibration images count among them: every round walks them again.
+    """
 
     evaluation: Evaluation
     block_evaluations: float
@@ -55,6 +60,7 @@ def race(
     alpha: float,
     first_images: int,
     spared: Sequence[Mask] = (),
+    calibration_images: int = 0,
     seed: int = 0,
 ) -> Race:
     """Evaluate ``masks`` (sorted) in rounds, each doubling the images seen, and drop what is beaten.
@@ -65,25 +71,38 @@ def race(
     order = np.random.default_rng(seed).permutation(n_images)
     alive = np.arange(len(masks))
     wealth = np.zeros((len(masks), len(STAKES)))
-    correct = np.zeros((len(masks), 0), bool)
-    spent = 0.0
-    while correct.shape[1] < n_images:
-        seen = correct.shape[1]
+    counts = np.zeros(len(masks), np.int64)
+    rounds: list[tuple[NDArray[np.int64], Packed]] = []
+    seen, spent = 0, 0.0
+    while seen < n_images:
         part = order[seen : max(2 * seen, first_images)]
         survivors = [masks[index] for index in alive.tolist()]
         fresh = evaluate(survivors, part)
-        spent += block_evaluations(survivors) * len(part) / n_images
+        spent += block_evaluations(survivors) * (len(part) + calibration_images) / (n_images + calibration_images)
         if seen:
-            wealth += _winnings(fresh, _challengers(costs[alive], correct.sum(axis=1)))
-        correct = np.hstack([correct, fresh])
-        if correct.shape[1] < n_images:
+            wealth += _winnings(fresh, _challengers(costs[alive], counts))
+        counts = counts + _ones(fresh)
+        rounds.append((part, fresh))
+        seen += len(part)
+        if seen < n_images:
             stays = logsumexp(wealth, axis=1) - np.log(len(STAKES)) < -np.log(alpha)
             stays |= np.array([mask in spared for mask in survivors])
-            alive, wealth, correct = alive[stays], wealth[stays], correct[stays]
-    unshuffled = np.empty_like(correct)
-    unshuffled[:, order] = correct
+            alive, wealth, counts = alive[stays], wealth[stays], counts[stays]
+            rounds = [(images, packed[stays]) for images, packed in rounds]
     kept = tuple(masks[index] for index in alive.tolist())
-    return Race(Evaluation(kept, n_images, np.packbits(unshuffled, axis=1)), spent)
+    return Race(Evaluation(kept, n_images, _in_order(rounds, len(alive), n_images)), spent)
+
+
+def _in_order(rounds: Sequence[tuple[NDArray[np.int64], Packed]], n_masks: int, n_images: int) -> Packed:
+    """The correctness of all rounds with the images in their own order, some rows at a time."""
+    packed = np.zeros((n_masks, (n_images + 7) // 8), np.uint8)
+    for start in range(0, n_masks, ROWS):
+        rows = slice(start, start + ROWS)
+        correct = np.zeros((len(packed[rows]), n_images), bool)
+        for images, fresh in rounds:
+            correct[:, images] = np.unpackbits(fresh[rows], axis=1, count=len(images))
+        packed[rows] = np.packbits(correct, axis=1)
+    return packed
 
 
 def _challengers(costs: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -98,9 +117,13 @@ def _challengers(costs: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArr
     return best
 
 
-def _winnings(fresh: Bools, challengers: NDArray[np.int64]) -> NDArray[np.float64]:
+def _winnings(fresh: Packed, challengers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Growth (masks, stakes) of the logarithm of the challengers' wealth in a round."""
-    won = (fresh[challengers] & ~fresh).sum(axis=1)[:, None]
-    lost = (~fresh[challengers] & fresh).sum(axis=1)[:, None]
+    theirs = fresh[challengers]
+    won, lost = _ones(theirs & ~fresh)[:, None], _ones(fresh & ~theirs)[:, None]
     growth: NDArray[np.float64] = won * np.log1p(STAKES) + lost * np.log1p(-STAKES)
     return growth
+
+
+def _ones(packed: Packed) -> NDArray[np.int64]:
+    return np.bitwise_count(packed).sum(axis=1, dtype=np.int64)

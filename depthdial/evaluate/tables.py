@@ -37,9 +37,9 @@ WORK = ("seconds", "block_evaluations", "dropped")
 
 
 def mask_table(arch: Architecture, evaluation: Evaluation) -> pd.DataFrame:
-    """One row per mask, in the order of the masks' strings."""
+    """One row per mask, in the order of the masks' strings; none, with the same types, for no masks."""
     counts = evaluation.counts
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "mask": [mask.bits for mask in evaluation.masks],
             "kept": [len(mask.kept) for mask in evaluation.masks],
@@ -50,6 +50,7 @@ def mask_table(arch: Architecture, evaluation: Evaluation) -> pd.DataFrame:
             "correct": [row.tobytes() for row in evaluation.packed],
         }
     )
+    return table.astype({"mask": "str", "kept": "int64", "macs": "int64", "n_val": "int64", "correct": "object"})
 
 
 def write_masks(path: str | os.PathLike[str], table: pd.DataFrame, about: dict[str, Any]) -> None:

@@ -40,11 +40,20 @@ def load_tensors(images: Path, split: SplitName) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(load_info(images).normalise(content.images)), torch.from_numpy(content.labels)
 
 
-def calibration_tensor(images: Path, count: int) -> Tensor:
-    """``count`` training images, normalised and without augmentation; always the same ones."""
+def training_sample(images: Path, count: int) -> tuple[Tensor, Tensor]:
+    """``count`` training images, normalised and without augmentation, and their labels; always the same ones.
+
+    They are drawn at random, since images that come from folders are sorted by class.
+    """
     content = load_split(images, "train")
     drawn = np.sort(np.random.default_rng(0).permutation(len(content))[:count])
-    return torch.from_numpy(load_info(images).normalise(content.images[drawn]))
+    inputs = torch.from_numpy(load_info(images).normalise(content.images[drawn]))
+    return inputs, torch.from_numpy(content.labels[drawn])
+
+
+def calibration_tensor(images: Path, count: int) -> Tensor:
+    """The training images that BatchNorm statistics are taken from."""
+    return training_sample(images, count)[0]
 
 
 def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool) -> Engine:
@@ -122,13 +131,14 @@ def _raced(
     """
     arch, ordered = engine.net.arch, sorted(set(masks))
     outcome = race(
-        lambda asked, part: engine.evaluate(asked, inputs[part], labels[part]).correct(),
+        lambda asked, part: engine.evaluate(asked, inputs[part], labels[part]).packed,
         ordered,
         np.array([arch.macs(mask) for mask in ordered], np.float64),
         len(labels),
         (1 - racing.confidence) / distinct_costs(arch),
         racing.first_images,
         [Mask.full(arch.n_blocks)],
+        0 if engine.calibration is None else len(engine.calibration),
     )
     return outcome.evaluation, outcome.block_evaluations
 

@@ -20,7 +20,9 @@ class Evolution(Search):
     again; the search is over when thirty generations in a row bring nothing new.
     """
 
-    def __init__(self, arch: Architecture, seed: int = 0, population: int = 32) -> None:
+    POPULATION = 16
+
+    def __init__(self, arch: Architecture, seed: int = 0, population: int = POPULATION) -> None:
         super().__init__(arch, seed)
         self.seed, self.population = seed, population
 

@@ -15,13 +15,13 @@ from depthdial.search.base import Search
 class Exhaustive(Search):
     """Every mask, in one generation. Raises ConfigError beyond ``limit`` blocks."""
 
-    def __init__(self, arch: Architecture, seed: int = 0, limit: int = 15) -> None:
+    def __init__(self, arch: Architecture, limit: int) -> None:
         if arch.n_blocks > limit:
             raise ConfigError(
                 f"search: a network of {arch.n_blocks} blocks has 2^{arch.n_blocks} masks, exhaustive_blocks allows "
                 f"2^{limit}; raise exhaustive_blocks or choose another strategy than exhaustive"
             )
-        super().__init__(arch, seed)
+        super().__init__(arch)
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
         yield list(all_masks(self.arch.n_blocks))

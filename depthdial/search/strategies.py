@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from depthdial.arch import Architecture
-from depthdial.config.search import Strategy
+from depthdial.config.search import LARGEST_EXHAUSTIVE, Strategy
 from depthdial.network import ResNet, Scaling
 from depthdial.search.base import Search
 from depthdial.search.evolution import Evolution
 from depthdial.search.importance import block_weights, cross_entropy, fisher_information, hessian_traces, l2_norms
-from depthdial.search.simple import Construction, Elimination, RandomRanking, Ranking, Sensitivity
+from depthdial.search.simple import Construction, Elimination, Exhaustive, RandomRanking, Ranking, Sensitivity
 from depthdial.search.surrogate import Surrogate
 
 RANDOM: frozenset[Strategy] = frozenset({"random", "nsga2", "surrogate"})
@@ -59,6 +59,8 @@ def make_search(
     name: Strategy, arch: Architecture, seed: int, importance: Callable[[], Importance], batch: int | None = None
 ) -> Search:
     """A new search. ``batch`` overrides the size of generations where the strategy has one."""
+    if name == "exhaustive":
+        return Exhaustive(arch, LARGEST_EXHAUSTIVE)
     if name in ("l2", "fisher", "hessian"):
         return importance().ranking(name)
     if name == "sensitivity":
@@ -70,5 +72,5 @@ def make_search(
     if name == "construction":
         return Construction(arch, beam=batch or 4)
     if name == "nsga2":
-        return Evolution(arch, seed, batch or 16)
-    return Surrogate(arch, seed, batch or 6)
+        return Evolution(arch, seed, batch or Evolution.POPULATION)
+    return Surrogate(arch, seed, batch or Surrogate.BATCH)

@@ -112,11 +112,13 @@ class Surrogate(Search):
     ``images`` is how many images an accuracy counts.
     """
 
+    BATCH = 6
+
     def __init__(
         self,
         arch: Architecture,
         seed: int = 0,
-        batch: int = 6,
+        batch: int = BATCH,
         parents: int = 2,
         candidates: int = 10_000,
         images: int = 256,
@@ -168,9 +170,11 @@ class Surrogate(Search):
         )
         gain = expected_improvement(costs(self.arch, candidates) / self.arch.full_macs, mean, deviation, points)
         kept = (rows > 0).sum(axis=1)
+        # Replayed on another processor, linear algebra differs in its last digits; the order must not.
+        worth = np.array([float(f"{value:.6e}") for value in gain / np.maximum(kept, 1)])
         chosen: list[Mask] = []
         taken: dict[int, int] = {}
-        for index in np.argsort(-gain / np.maximum(kept, 1), kind="stable"):
+        for index in np.argsort(-worth, kind="stable"):
             size = int(kept[index])
             if len(chosen) < self.batch and taken.get(size, 0) < 3:
                 chosen.append(candidates[index])

@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-import torch
 
 from depthdial.arch import Architecture
 from depthdial.config.search import Search, Strategy
 from depthdial.errors import ConfigError
 from depthdial.evaluate.tables import masks_of, read_masks
+from depthdial.evaluate.tasks import training_sample
 from depthdial.files import read_json, write_json
-from depthdial.images import load_info, load_split
+from depthdial.images import load_split
 from depthdial.masks import Mask
 from depthdial.network import Scaling, load_weights
 from depthdial.search.base import Generation
@@ -25,12 +25,9 @@ Path = str | os.PathLike[str]
 
 
 def load_importance(weights: Path, images: Path, settings: Search, scaling: Scaling) -> Importance:
-    """The scores of one network's blocks, from its first training images."""
+    """The scores of one network's blocks, from training images drawn at random."""
     net, _ = load_weights(weights)
-    train = load_split(images, "train")
-    count = settings.importance_images
-    inputs = torch.from_numpy(load_info(images).normalise(train.images[:count]))
-    labels = torch.from_numpy(train.labels[:count])
+    inputs, labels = training_sample(images, settings.importance_images)
     n_validation = len(load_split(images, "validation"))
     return Importance(net, scaling, inputs, labels, n_validation, settings.hessian_probes)
 
@@ -90,15 +87,23 @@ def compare_searches(
 
 
 def compare_on(
-    truth: Mapping[Mask, float], importance: Importance, strategies: Sequence[Strategy], seeds: int, budget: float
+    truth: Mapping[Mask, float],
+    importance: Importance,
+    strategies: Sequence[Strategy],
+    seeds: int,
+    budget: float,
+    batch: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """As ``compare_searches``, on accuracies in memory; ``budget`` is a share of the cost of all masks."""
+    """As ``compare_searches``, on accuracies in memory; ``budget`` is a share of the cost of all masks.
+
+    ``batch`` is the size of generations, where a strategy has one, in place of the strategy's own.
+    """
     arch = importance.net.arch
     measure, exhaustive = Measure(arch), 2**arch.n_blocks - 1
     runs, fronts = [], [_front_rows("truth", 0, arch, truth)]
     for strategy in strategies:
         for seed in range(seeds if strategy in RANDOM else 1):
-            search = make_search(strategy, arch, seed, lambda: importance)
+            search = make_search(strategy, arch, seed, lambda: importance, batch)
             history = run(search, lambda asked: {mask: truth[mask] for mask in asked}, budget * exhaustive)
             steps = progress(measure, history, search.overhead, truth)
             steps.insert(0, "strategy", strategy)

@@ -26,8 +26,9 @@ class Batches:
         self.count = len(split) // self.size
 
     def plain(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first images as they are, and their labels."""
-        return self.images[:count], self.labels[:count]
+        """Images as they are, and their labels: always the same, drawn at random since folders are sorted by class."""
+        drawn = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(0))[:count]
+        return self.images[drawn], self.labels[drawn]
 
     def side(self, epoch: int) -> int:
         """Side in pixels of the images of an epoch."""

@@ -82,6 +82,18 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
         ({"datasets": [{"name": "a/../b", "source": "digits"}]}, r"datasets\[0\].name: string should match pattern"),
         ({"seeds": []}, "seeds: tuple should have at least 1 item"),
         ({"networks": [{"role": "static", "depth": 8}]}, r"networks\[0\].name: missing"),
+        (
+            {"search": {"strategy": "exhaustive", "exhaustive_blocks": 8}},
+            r"search.strategy: exhaustive: a network of 9 blocks has 2\^9 masks, exhaustive_blocks allows 2\^8",
+        ),
+        (
+            {"search": {"strategy": "elimination", "exhaustive_blocks": 8, "generations": 9}},
+            "search.generations: elimination skips one block a generation and needs 10 for 9 blocks, got 9",
+        ),
+        (
+            {"search": {"strategy": "nsga2", "exhaustive_blocks": 8, "batch": 1}},
+            "search.batch: nsga2 evolves a population of so many masks, which takes at least 4, got 1",
+        ),
     ],
 )
 def test_senseless_configurations_are_refused(change: dict, message: str) -> None:

@@ -31,7 +31,7 @@ from depthdial.search.runs import fit, needed, progress, run
 from depthdial.search.simple import Exhaustive, Ranking, Sensitivity, nested_masks
 from depthdial.search.strategies import RANDOM, Importance, make_search
 from depthdial.search.surrogate import Model, Surrogate, expected_improvement
-from depthdial.search.tasks import ask_masks, compare_on, compare_searches, read_asked
+from depthdial.search.tasks import ask_masks, compare_on, compare_searches, load_importance, read_asked
 
 ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=3)
 FIRST, SECOND = 1, 2
@@ -126,9 +126,9 @@ def test_telling_other_masks_than_asked_is_refused(importance):
 
 
 def test_exhaustive_asks_for_all_and_is_refused_beyond_the_limit():
-    assert len(Exhaustive(ARCH).ask()) == 512
+    assert len(Exhaustive(ARCH, 9).ask()) == 512
     with pytest.raises(ConfigError, match=r"54 blocks has 2\^54 masks.*exhaustive_blocks allows 2\^15"):
-        Exhaustive(Architecture(110, 4, 1, 8, 10))
+        Exhaustive(Architecture(110, 4, 1, 8, 10), 15)
 
 
 # --- rankings, by hand ---
@@ -154,6 +154,14 @@ def test_scores_are_skipped_from_the_least_with_ties_to_the_earlier_block():
 def test_l2_norm_of_a_block():
     groups = [[torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])], [torch.tensor([1.0]), torch.tensor([0.0])]]
     assert l2_norms(groups) == [5.0, 1.0]
+
+
+@pytest.mark.parametrize(("name", "cost"), [("l2", 0), ("fisher", 3 * 9), ("hessian", (3 + 6 * 2) * 9)])
+def test_every_ranking_skips_the_dead_blocks_of_a_network_first(name, cost):
+    images, labels = planted_images()
+    ranking = Importance(planted(), "none", images, labels, n_validation=20, probes=2).ranking(name)
+    assert ranking.order[:7] == [0, 3, 4, 5, 6, 7, 8]
+    assert ranking.overhead == cost
 
 
 def test_fisher_information_of_a_logistic_model():
@@ -276,7 +284,7 @@ def test_racing_drops_front_members_no_more_often_than_its_confidence_says():
         masks, cost, correct, front = simulate(rng, 512)
         rows = {mask: row for row, mask in enumerate(masks)}
         outcome = race(
-            lambda asked, part, c=correct, r=rows: c[np.ix_([r[m] for m in asked], part)],
+            lambda asked, part, c=correct, r=rows: np.packbits(c[np.ix_([r[m] for m in asked], part)], axis=1),
             masks,
             cost,
             512,
@@ -300,10 +308,32 @@ def test_racing_at_a_loose_bound_does_drop_front_members():
         masks, cost, correct, front = simulate(rng, 512)
         rows = {mask: row for row, mask in enumerate(masks)}
         outcome = race(
-            lambda asked, part, c=correct, r=rows: c[np.ix_([r[m] for m in asked], part)], masks, cost, 512, 0.9, 8
+            lambda asked, part, c=correct, r=rows: np.packbits(c[np.ix_([r[m] for m in asked], part)], axis=1),
+            masks,
+            cost,
+            512,
+            0.9,
+            8,
         )
         wrong += not {rows[m] for m in outcome.evaluation.masks} >= set(front.tolist())
     assert wrong / 40 > 0.2
+
+
+def test_rounds_are_charged_for_the_calibration_images_that_they_walk_again():
+    masks = list(all_masks(3))
+    spent = [
+        race(
+            lambda asked, part: np.packbits(np.ones((len(asked), len(part)), bool), axis=1),
+            masks,
+            np.arange(8.0),
+            100,
+            1e-9,
+            50,
+            calibration_images=calibration,
+        ).block_evaluations
+        for calibration in (0, 100)
+    ]
+    assert spent == pytest.approx([7, 7 * (50 + 100 + 50 + 100) / 200])
 
 
 def test_distinct_costs_of_an_architecture():
@@ -374,7 +404,7 @@ def test_racing_spares_what_it_is_told_to():
     correct = np.array([np.ones(512, bool), np.zeros(512, bool)])
     outcome = [
         race(
-            lambda asked, part: correct[np.ix_([masks.index(mask) for mask in asked], part)],
+            lambda asked, part: np.packbits(correct[np.ix_([masks.index(mask) for mask in asked], part)], axis=1),
             masks,
             np.array([1.0, 2.0]),
             512,
@@ -392,14 +422,48 @@ def test_budget_is_kept_by_every_strategy(importance):
     assert table["block_evaluations"].max() <= 0.3 * 511
 
 
-def test_racing_from_files_leaves_out_what_was_dropped(files, tmp_path):
+@pytest.mark.parametrize(("strategy", "generations"), [("sensitivity", 4), ("l2", 2), ("elimination", 2)])
+def test_generations_after_the_last_and_shards_without_masks_are_empty(files, tmp_path, strategy, generations):
     weights, images, _ = files
-    racing = {"enabled": True, "first_images": 8, "confidence": 0.6}
+    search, evaluate = Settings(strategy=strategy), Evaluate(shards=3, calibration_images=8)
+    earlier, sizes = [], []
+    for generation in range(generations):
+        asked = tmp_path / f"{generation}.json"
+        ask_masks(weights, images, earlier, search, "survival", asked)
+        tables = [tmp_path / f"{generation}-{shard}.parquet" for shard in range(3)]
+        for shard, table in enumerate(tables):
+            evaluate_asked(weights, images, read_asked(asked), table, evaluate, shard)
+        sizes.append(len(read_asked(asked)))
+        earlier.append(tables)
+    merged, _ = merge_masks([table for tables in earlier for table in tables])
+    assert len(merged) == sum(sizes)
+    assert sizes[-1] == (0 if strategy != "elimination" else 9)
+
+
+def test_scores_of_blocks_come_from_images_of_all_classes(files, tmp_path):
+    weights, _, _ = files
+    labels = np.repeat(np.arange(3), 40)
+    split = Split(np.zeros((120, 1, 8, 8), np.uint8), labels)
+    save_images(tmp_path / "i.safetensors", "s", ["0", "1", "2"], dict.fromkeys(("train", "validation", "test"), split))
+    drawn = load_importance(weights, tmp_path / "i.safetensors", Settings(importance_images=30), "survival").labels
+    assert set(drawn.tolist()) == {0, 1, 2}
+    again = load_importance(weights, tmp_path / "i.safetensors", Settings(importance_images=30), "survival").labels
+    assert torch.equal(drawn, again)
+
+
+def test_racing_from_files_leaves_out_what_was_dropped(tmp_path):
+    pictures, labels = planted_images()
+    split = Split(pictures.to(torch.uint8).numpy().repeat(20, axis=0), labels.numpy().repeat(20))
+    images, weights = tmp_path / "images.safetensors", tmp_path / "weights.safetensors"
+    save_images(images, "planted", ["0", "1", "2"], dict.fromkeys(("train", "validation", "test"), split))
+    save_weights(weights, planted(), {})
+    racing = {"enabled": True, "first_images": 64}
     settings = Evaluate.model_validate({"calibration_images": 8, "racing": racing})
     evaluate_shard(weights, images, tmp_path / "m.parquet", settings, True, 0)
     table, about = read_masks(tmp_path / "m.parquet")
-    assert about["racing_confidence"] == 0.6
+    assert about["racing_confidence"] == 0.99
     assert len(table) + about["dropped"] == 512
+    assert about["dropped"] > 0
     assert "1" * 9 in set(table["mask"])
 
 
