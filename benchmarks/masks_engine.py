@@ -49,13 +49,14 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         "identical": identical and identical_to_modules(engine, inputs, labels),
         "gmacs": rate / 1e9,
         "rate_share": rate * plain / macs_together(engine),
-        "memory_mb": peak_growth(case, n_validation, n_calibration),
+        "memory_mb": peak_growth(case, n_validation, n_calibration, 2**n),
+        "memory_few_mb": peak_growth(case, n_validation, n_calibration, 64),
         "bound_mb": engine.live_bytes * (n_validation + n_calibration) / 2**20,
     }
 
 
-def peak_growth(case: Case, n_validation: int, n_calibration: int, masks: int = 4096) -> float:
-    """MB by which the first masks together raise the peak of a fresh process that has evaluated one mask."""
+def peak_growth(case: Case, n_validation: int, n_calibration: int, masks: int) -> float:
+    """MB by which so many masks together raise the peak of a fresh process that has evaluated one mask."""
     numbers = case.depth, case.width, case.seed, n_validation, n_calibration, masks
     command = [sys.executable, "-m", "benchmarks.masks_peak", *map(str, numbers)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
