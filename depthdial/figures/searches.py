@@ -21,7 +21,8 @@ def draw_searches(
 ) -> Figure:
     """Left: what is missing of the true hypervolume over the evaluations spent. Right: the fronts at the end.
 
-    A strategy with several search seeds is drawn as their median, with a band from worst to best.
+    A strategy with several search seeds is drawn as their median, with a band from worst to best; its front is that
+    of the first seed. A front is a staircase: between two masks of it the better one cannot be afforded.
     """
     with canvas(width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
         strategies = list(dict.fromkeys(progress["strategy"]))
@@ -35,7 +36,9 @@ def draw_searches(
             }
             _progress(axes[0], progress[progress["strategy"] == strategy], look)
             front = fronts[(fronts["strategy"] == strategy) & (fronts["search_seed"] == 0)].sort_values("macs")
-            axes[1].plot(front["macs"] / 1e6, front["val_accuracy"], linewidth=0.8, linestyle="--", **look)
+            axes[1].step(
+                front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **look
+            )
         truth = fronts[fronts["strategy"] == "truth"].sort_values("macs")
         axes[1].step(
             truth["macs"] / 1e6, truth["val_accuracy"], where="post", color="black", linewidth=1.4, label="truth"
@@ -58,13 +61,12 @@ def draw_searches(
 
 
 def _progress(axis: Axes, part: pd.DataFrame, look: Mapping[str, Any]) -> None:
-    runs = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
-    across = runs.groupby("generation").agg(
-        share=("share_of_exhaustive", "median"), gap=("gap", "median"), low=("gap", "min"), high=("gap", "max")
-    )
-    axis.plot(across["share"], across["gap"], linewidth=1, **look)
-    if part["search_seed"].nunique() > 1:
-        axis.fill_between(across["share"], across["low"], across["high"], color=look["color"], alpha=0.15, linewidth=0)
+    gaps = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
+    # What every run has reached by then, from where all of them have something; a run that ended stays where it is.
+    runs = gaps.pivot_table("gap", "share_of_exhaustive", "search_seed", aggfunc="last").ffill().dropna()
+    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **look)
+    if len(runs.columns) > 1:
+        axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=look["color"], alpha=0.15, linewidth=0)
 
 
 def draw_ablation(table: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
