@@ -16,7 +16,7 @@ class Racing(Section):
     """Off: every mask sees every image and the table is the truth. On: the table lacks the masks dropped."""
     confidence: float = Field(default=0.99, gt=0.5, lt=1)
     """Least probability that no member of the true front is dropped in the whole race."""
-    first_images: int = Field(default=64, ge=8)
+    first_images: int = Field(default=512, ge=8)
     """Validation images that every mask sees; each further round doubles the images seen."""
 
 
