@@ -131,7 +131,7 @@ def test_a_changed_or_missing_file_is_noticed(published: Path) -> None:
 
 
 def test_the_results_of_this_repository_agree_with_their_files() -> None:
-    assert [problem for page in DOCS.glob("results.md") for problem in disagreements(page)] == []
+    assert [problem for page in DOCS.rglob("results.md") for problem in disagreements(page)] == []
 
 
 def test_publishing_needs_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
