@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import pandas as pd
 from depthdial.config.deploy import Deploy
 from depthdial.configurations import Configuration, ConfigurationSet, read_configurations
 from depthdial.deploy.compile import Compiled
-from depthdial.deploy.gate import check_configuration
+from depthdial.deploy.gate import check_bundle
 from depthdial.deploy.manifest import (
     Accuracy,
     BundledConfiguration,
@@ -26,7 +25,6 @@ from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, read_json, sha256_file
 from depthdial.images import load_info
 
-log = logging.getLogger(__name__)
 StrPath = str | os.PathLike[str]
 
 
@@ -44,8 +42,8 @@ def link(
     """Put a bundle together in ``folder`` from ``modules`` (side files beside them), by configuration.
 
     With ``tool``, the command of iree-run-module for the target, every configuration passes the numerics
-    gate before the bundle appears. Raises ArtefactError for parts that do not fit each other and
-    DeployError for a configuration that fails the gate.
+    gate before the bundle appears; without, the manifest says that none did. Raises ArtefactError for parts
+    that do not fit each other and DeployError that names all configurations that fail the gate.
     """
     chosen = read_configurations(configurations)
     compiled = _read_side_files(chosen, modules)
@@ -55,11 +53,9 @@ def link(
         (temporary / "modules").mkdir()
         for name, path in modules.items():
             shutil.copyfile(path, temporary / _module(name))
-        manifest = _manifest(chosen, compiled, images, settings, test or {}, temporary)
+        manifest = _manifest(chosen, compiled, images, settings, test or {}, temporary, gated=tool is not None)
         write_manifest(temporary, manifest)
-        for configuration in manifest.configurations if tool else ():
-            worst = check_configuration(temporary, manifest, configuration.name, tool or ())
-            log.info("%s: within %.2g of PyTorch", configuration.name, worst.largest)
+        check_bundle(temporary, manifest, tool)
     return manifest
 
 
@@ -104,6 +100,7 @@ def _manifest(
     settings: Deploy,
     test: Mapping[str, Accuracy],
     folder: Path,
+    gated: bool,
 ) -> Manifest:
     info = load_info(images)
     gate = Gate(
@@ -123,6 +120,7 @@ def _manifest(
         input=Input(shape=(1, *info.shape), mean=info.mean, deviation=info.deviation, classes=info.classes),
         weights="weights.irpa",
         gate=gate,
+        gated=gated,
         configurations=tuple(_bundled(one, gate, test.get(one.name)) for one in chosen.configurations),
         files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
     )

@@ -12,6 +12,8 @@ from depthdial.deploy.manifest import Manifest, read_manifest
 
 app = typer.Typer()
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with a manifest.json.")]
+PASSED = "numerics: every configuration computes what PyTorch computes"
+UNCHECKED = "numerics: NOT CHECKED, nothing ran the target where this was made; `depthdial run` checks what it loads"
 
 
 @app.command()
@@ -51,6 +53,7 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
         f"target {target.name}: {target.triple}, {target.cpu} {','.join(target.features)}, IREE {target.compiler}",
         f"{sum(sizes.values()) / 1e3:.0f} kB: weights {sizes[manifest.weights] / 1e3:.0f} kB (once), "
         f"code {modules / 1e3:.0f} kB, BatchNorm {batchnorm / 1e3:.0f} kB; all {len(sizes)} files match",
+        PASSED if manifest.gated else UNCHECKED,
         *([f"packed for the schedule in {manifest.schedule}"] if manifest.schedule else []),
         "",
         f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}{'test':>8}  mask",

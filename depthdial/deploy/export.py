@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from depthdial.config.deploy import Deploy
 from depthdial.configurations import Configuration, ConfigurationSet, read_configurations
 from depthdial.deploy.archive import write_archive
-from depthdial.errors import ArtefactError
+from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import atomic_folder
 from depthdial.images import load_info, load_split
 from depthdial.masks import Mask
@@ -90,7 +90,8 @@ def export(
 ) -> None:
     """Write ``weights.irpa``, ``batchnorm/<name>.irpa``, ``gate/input<i>.npy`` and ``gate/<name>.<i>.npy``.
 
-    Raises ArtefactError that names the configuration or the file that is wrong.
+    Raises ArtefactError that names the configuration or the file that is wrong, and DeployError for a configuration
+    whose logits are not finite in PyTorch: there is nothing to compare with.
     """
     net, _ = load_weights(weights)
     chosen = read_configurations(configurations)
@@ -113,4 +114,7 @@ def export(
 def _write_expected(static: StaticResNet, inputs: list[Array], folder: Path, name: str) -> None:
     with torch.inference_mode():
         for index, value in enumerate(inputs):
-            np.save(folder / f"{name}.{index}.npy", static(torch.from_numpy(value)).numpy())
+            logits = static(torch.from_numpy(value)).numpy()
+            if not np.isfinite(logits).all():
+                raise DeployError(f"configuration {name}: its logits of input {index} are not finite; train again")
+            np.save(folder / f"{name}.{index}.npy", logits)

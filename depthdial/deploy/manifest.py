@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from depthdial.config.targets import Tiles
 from depthdial.errors import ArtefactError
 from depthdial.files import read_json, sha256_file, write_json
 
@@ -76,10 +77,13 @@ class CompiledFor(_Record):
     backend: str
     triple: str
     cpu: str
+    """As LLVM names it, never ``host``: the CPU that the compiler found there."""
     features: tuple[str, ...]
     flags: tuple[str, ...]
     variant: str = "tiled"
     """The way of compiling, one of the target's variants."""
+    tiles: Tiles | None = None
+    """Tile sizes of its convolutions; null were the compiler's own."""
     compiler: str
     """Version of iree-base-compiler; the runtime must be of the same."""
 
@@ -98,6 +102,9 @@ class Manifest(_Record):
     input: Input
     weights: str
     gate: Gate
+    gated: bool = False
+    """Whether every configuration passed the gate before the bundle appeared. If not, nothing there ran the target:
+    then ``runtime.Bundle`` checks a configuration when it loads it, and a benchmark before it times it."""
     configurations: tuple[BundledConfiguration, ...]
     schedule: str | None = None
     """The schedule that was solved for these configurations, if they were packed for a product."""
@@ -126,7 +133,8 @@ def _digest(values: Mapping[str, Any]) -> str:
 def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manifest:
     """The manifest of a bundle, whose files are checked against it unless ``verify`` is false.
 
-    Raises ArtefactError that names the file: not a manifest, missing, foreign or changed since it was linked.
+    Raises ArtefactError that names the file: not a manifest, missing, changed since it was linked, or not of it. The
+    hashes find accidents; they are not signed, and whoever can write the manifest can make it say anything.
     """
     path = Path(bundle) / NAME
     values = read_json(path)
@@ -143,21 +151,40 @@ def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manife
 
 
 def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
-    """Compare every file of a bundle with its SHA-256. Raises ArtefactError that names all that differ."""
+    """Compare every file of a bundle with its SHA-256. Raises ArtefactError that names all that differ.
+
+    Files that the manifest does not name are refused too, but for hidden ones: Snakemake and others leave time stamps.
+    """
     root = Path(bundle)
-    problems = []
-    for name, expected in manifest.files.items():
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts:
-            problems.append(f"{name}: leads out of the bundle")
-        elif not (root / name).is_file():
-            problems.append(f"{root / name}: missing")
-        elif (found := sha256_file(root / name)) != expected:
-            problems.append(f"{root / name}: sha256 is {found[:12]}..., the manifest says {expected[:12]}...")
+    problems = [problem for name in manifest.files if (problem := _problem(root, manifest, name))]
+    present = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+    foreign = present - {Path(NAME), *map(Path, manifest.files)}
+    problems += [f"{root / path}: not in the manifest" for path in sorted(foreign) if not path.name.startswith(".")]
     named = {manifest.weights, *manifest.gate.inputs, *([manifest.schedule] if manifest.schedule else [])}
     for configuration in manifest.configurations:
         named |= {configuration.module, configuration.batchnorm, *configuration.expected}
     problems += [f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))]
+    _refuse(root, problems)
+
+
+def verify_again(bundle: str | os.PathLike[str], manifest: Manifest, *names: str) -> None:
+    """Compare the named files of a bundle, which are about to be used, with their SHA-256, as ``verify_files`` does."""
+    _refuse(Path(bundle), [problem for name in names if (problem := _problem(Path(bundle), manifest, name))])
+
+
+def _problem(root: Path, manifest: Manifest, name: str) -> str | None:
+    """What is wrong with a file of the bundle, if anything is."""
+    inside, expected = PurePosixPath(name), manifest.files[name]
+    if inside.is_absolute() or ".." in inside.parts:
+        return f"{name}: leads out of the bundle"
+    if not (root / name).is_file():
+        return f"{root / name}: missing"
+    if (found := sha256_file(root / name)) != expected:
+        return f"{root / name}: sha256 is {found[:12]}..., the manifest says {expected[:12]}..."
+    return None
+
+
+def _refuse(root: Path, problems: list[str]) -> None:
     if problems:
         listed = "\n  ".join(problems)
         raise ArtefactError(f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}")

@@ -6,7 +6,6 @@ Together they are smaller and share code: equal layers of different configuratio
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,14 +15,13 @@ from depthdial.arch import Architecture
 from depthdial.config.targets import Target
 from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.deploy.compile import Compiler, compiled_for
-from depthdial.deploy.gate import check_configuration
-from depthdial.deploy.manifest import Manifest, read_manifest, write_manifest
+from depthdial.deploy.gate import check_bundle
+from depthdial.deploy.manifest import CompiledFor, Manifest, read_manifest, write_manifest
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, sha256_file
 from depthdial.masks import Mask
 
-log = logging.getLogger(__name__)
 StrPath = str | os.PathLike[str]
 MODULE = "configurations.vmfb"
 BATCHNORM = "batchnorm.irpa"
@@ -43,15 +41,13 @@ def pack(
 
     ``schedule`` are these files by the name that they get; the first is the one that the manifest names. ``target``
     is the one that the bundle was compiled for. With ``tool``, the command of iree-run-module for it, every
-    configuration passes the numerics gate again before the folder appears. Raises ArtefactError for a bundle that is
-    damaged, or of another target or release; DeployError if the compiler or the gate fails.
+    configuration passes the numerics gate again before the folder appears; without, the manifest says that none did:
+    their code is compiled anew. Raises ArtefactError for a bundle that is damaged, or of another target or release;
+    DeployError if the compiler or the gate fails.
     """
     whole, source = read_manifest(bundle), Path(bundle)
     about = f"{whole.network}, configurations {', '.join(names)} in one module, target {whole.target.name}"
-    if whole.target.variant not in target.variants or whole.target != compiled_for(
-        whole.target.name, target, whole.target.variant
-    ):
-        raise ArtefactError(f"{bundle}: was compiled for target {whole.target.name} as it was then; compile again")
+    _require_same(whole.target, target, bundle)
     masks = {name: Mask(whole.named(name).mask) for name in names}
     text = program(Architecture.from_dict(whole.architecture), masks)
     module = Compiler(about, Path(log_path)).module(text, target, whole.target.variant)
@@ -65,20 +61,29 @@ def pack(
             shutil.copyfile(source / path, temporary / path)
         for name, given in (schedule or {}).items():
             shutil.copyfile(given, temporary / name)
-        manifest = _manifest(whole, names, next(iter(schedule or {}), None), temporary)
+        manifest = _manifest(whole, names, next(iter(schedule or {}), None), temporary, gated=tool is not None)
         write_manifest(temporary, manifest)
-        for name in names if tool else ():
-            worst = check_configuration(temporary, manifest, name, tool or ())
-            log.info("%s: within %.2g of PyTorch", name, worst.largest)
+        check_bundle(temporary, manifest, tool)
     return manifest
 
 
-def _manifest(whole: Manifest, names: Sequence[str], schedule: str | None, folder: Path) -> Manifest:
+def _require_same(then: CompiledFor, target: Target, bundle: StrPath) -> None:
+    """Raises ArtefactError unless what is compiled here and now would be what the bundle holds."""
+    if then.variant not in target.variants:
+        raise ArtefactError(f"{bundle}: target {then.name} has no variant {then.variant} any more; compile again")
+    old, now = then.model_dump(), compiled_for(then.name, target, then.variant).model_dump()
+    if changed := [f"\n  {key} was {old[key]}, is {now[key]}" for key in now if old[key] != now[key]]:
+        about = f"{bundle}: target {then.name} is not what it was when this was compiled; compile again"
+        raise ArtefactError(about + "".join(changed))
+
+
+def _manifest(whole: Manifest, names: Sequence[str], schedule: str | None, folder: Path, gated: bool) -> Manifest:
     shared = {"module": MODULE, "batchnorm": BATCHNORM}
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return whole.model_copy(
         update={
             "configurations": tuple(whole.named(name).model_copy(update=shared) for name in names),
+            "gated": gated,
             "schedule": schedule,
             "files": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
         }

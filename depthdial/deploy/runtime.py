@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.deploy.archive import archive_index
-from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Manifest, device_arguments, read_manifest
+from depthdial.deploy.gate import require
+from depthdial.deploy.manifest import (
+    NORMALISATION_SCOPE,
+    WEIGHTS_SCOPE,
+    Manifest,
+    device_arguments,
+    read_manifest,
+    verify_again,
+)
 from depthdial.errors import DeployError
+from depthdial.iree_tools import MACHINES
 
 
 class Bundle:
@@ -20,8 +30,8 @@ class Bundle:
 
     An inference runs in the caller's thread or, with ``threads`` above 1, is shared by workers. A process has one set
     of these: the number that is asked for first holds for all its bundles. Raises ArtefactError for a bundle that does
-    not match its manifest, DeployError for one that was compiled by another release of IREE than the one that is
-    installed.
+    not match its manifest, DeployError for one that was compiled for another architecture, or by another release of
+    IREE than the one that is installed.
     """
 
     def __init__(self, folder: str | os.PathLike[str], threads: int = 1) -> None:
@@ -35,6 +45,9 @@ class Bundle:
                 f"{folder}: compiled by IREE {self.manifest.target.compiler}, the installed runtime is {installed}; "
                 "install the same version or compile again"
             )
+        machine, triple = platform.machine(), self.manifest.target.triple
+        if MACHINES.get(machine.lower()) != triple.partition("-")[0]:
+            raise DeployError(f"{folder}: compiled for {triple}, this machine is {machine}; compile for a target of it")
         self._iree = iree
         device, *workers = device_arguments(threads)
         iree.flags.parse_flags(*workers)
@@ -44,12 +57,28 @@ class Bundle:
         self._functions: dict[str, Any] = {}
 
     def load(self, name: str) -> None:
-        """Load a configuration, so that its first call takes no longer than the others."""
+        """Load a configuration, so that its first call takes no longer than the others.
+
+        Raises ArtefactError if its files have changed since the bundle was opened, and DeployError if nothing ran it
+        before and it does not compute what PyTorch computes.
+        """
         if name not in self._functions:
             chosen = self.manifest.named(name)
             if chosen.module not in self._modules:
+                verify_again(self.folder, self.manifest, chosen.module, chosen.batchnorm)
                 self._modules[chosen.module] = self.open(self.folder / chosen.module, chosen.batchnorm)
-            self._functions[name] = self._modules[chosen.module][name]
+            function = self._modules[chosen.module][name]
+            if not self.manifest.gated:
+                self._check(function, name)
+            self._functions[name] = function
+
+    def _check(self, function: Any, name: str) -> None:
+        """The numerics gate, for a bundle that was made where nothing runs its target."""
+        gate = self.manifest.gate
+        for source, expected in zip(gate.inputs, self.manifest.named(name).expected, strict=True):
+            found = function(np.load(self.folder / source)).to_host()
+            about = f"{self.folder}: configuration {name}, {source}"
+            require(found, np.load(self.folder / expected), gate, about)
 
     def open(self, module: Path, batchnorm: str) -> Any:
         """A module with the bundle's weights and one of its archives of BatchNorm; functions by name."""

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
 from depthdial.configurations import FULL
 from depthdial.deploy.compile import Compiler
-from depthdial.deploy.gate import compare, installed_tool
+from depthdial.deploy.gate import installed_tool, require, run
 from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError, DeployError
@@ -126,34 +125,25 @@ def _arguments(module: Path) -> list[str]:
     ]
 
 
-def _run(tool: str, arguments: list[str], exported: Path, about: str) -> str:
-    command = [installed_tool(tool), *arguments]
-    done = subprocess.run(command, cwd=exported, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing said"]
-        raise DeployError(f"{about}: {tool} failed (status {done.returncode}): {said[0]}")
-    return done.stdout
-
-
 def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
     """The numerics gate on the first fixed input."""
     found = module.with_suffix(".npy")
-    _run("iree-run-module", [*device_arguments(1), *_arguments(module), f"--output=@{found}"], exported, about)
+    arguments = [*device_arguments(1), *_arguments(module), f"--output=@{found}"]
+    run([installed_tool("iree-run-module"), *arguments], exported, about)
     gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
-    difference = compare(np.load(found), np.load(exported / "gate" / f"{FULL}.0.npy"), gate)
-    if not difference.tolerated:
-        raise DeployError(f"{about}: differs from PyTorch by {difference.largest:.3g}")
+    require(np.load(found), np.load(exported / "gate" / f"{FULL}.0.npy"), gate, about)
 
 
 def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int) -> list[float]:
     """Latencies in ms of ``count`` single inferences by IREE's benchmark tool, after a warm-up."""
-    measured = [
+    command = [
+        installed_tool("iree-benchmark-module"),
         *arguments,
         f"--benchmark_repetitions={WARM_UP + count}",
         "--benchmark_min_time=1x",
         "--benchmark_format=json",
     ]
-    rows = json.loads(_run("iree-benchmark-module", measured, folder, about))["benchmarks"]
+    rows = json.loads(run(command, folder, about))["benchmarks"]
     scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0}
     taken = [row["real_time"] * scale[row["time_unit"]] for row in rows if row["run_type"] == "iteration"]
     return taken[WARM_UP:]

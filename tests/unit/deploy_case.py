@@ -39,6 +39,13 @@ def random_network(arch: Architecture = ARCH, seed: int = 0) -> ResNet:
     return net
 
 
+def flip(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 class Case:
     """Files of a trained network with configurations ``masks``, in a folder."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from depthdial.arch import Architecture
 from depthdial.cli import app
 from depthdial.config.deploy import Deploy
-from depthdial.config.targets import Target
+from depthdial.config.targets import Target, Tiles
 from depthdial.deploy.archive import read_archive
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import Compiler
@@ -22,7 +26,8 @@ from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
 from depthdial.masks import Mask
-from tests.unit.deploy_case import ARCH, HOST, Case
+from depthdial.network import save_weights
+from tests.unit.deploy_case import ARCH, HOST, Case, flip
 
 GATE = Gate(inputs=(), absolute=0.1, relative=0.01)
 
@@ -40,6 +45,12 @@ def test_a_skipped_block_leaves_nothing_behind() -> None:
     assert "blocks.1." not in text
     assert text.count("linalg.conv_2d") == 5
     assert not any(word in text for word in ("scf.if", "cf.cond_br", "arith.select"))
+
+
+def test_a_skipped_block_leaves_nothing_in_compiled_code(case: tuple[Case, Path]) -> None:
+    full, without = ((case[1] / "modules" / f"{name}.vmfb").read_bytes() for name in ("c00", "c01"))
+    assert {block for block in range(3) if f"blocks.{block}.".encode() in full} == {0, 1, 2}
+    assert {block for block in range(3) if f"blocks.{block}.".encode() in without} == {1}
 
 
 def test_a_mask_of_another_network_is_refused() -> None:
@@ -89,7 +100,7 @@ def test_a_wrong_statistic_fails_the_gate(case: tuple[Case, Path]) -> None:
     try:
         np.save(expected, right + 0.5)
         with pytest.raises(
-            DeployError, match=r"configuration c01, target host: differs from PyTorch by 0\.5 on input 1"
+            DeployError, match=r"configuration c01, target host, input 1: differs from PyTorch by 0\.5, 398 times"
         ):
             check_configuration(folder, manifest, "c01", run_tool(HOST, Path("unused")) or [])
     finally:
@@ -100,6 +111,85 @@ def test_a_tool_that_fails_is_reported(case: tuple[Case, Path]) -> None:
     _, folder = case
     with pytest.raises(DeployError, match=r"configuration c00, target host: does not run \(status 1\)"):
         check_configuration(folder, read_manifest(folder), "c00", ["false"])
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("sleep 9", "not finished after 0.1 s"), ("", "cannot be started: .*Permission denied")]
+)
+def test_a_tool_that_hangs_or_cannot_start_is_of_a_configuration(
+    case: tuple[Case, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    monkeypatch.setattr("depthdial.deploy.gate.LIMIT_S", 0.1)
+    tool = tmp_path / "tool"
+    tool.write_text(f"#!/bin/sh\n{program}\n")
+    tool.chmod(0o755 if program else 0o644)
+    with pytest.raises(DeployError, match=f"net, configuration c00, target host: .*{said}"):
+        check_configuration(case[1], read_manifest(case[1]), "c00", [str(tool)])
+
+
+def test_every_configuration_that_fails_the_gate_is_named(case: tuple[Case, Path], tmp_path: Path) -> None:
+    deployed, _ = case
+    exported = tmp_path / "exported"
+    shutil.copytree(deployed.folder / "exported", exported)
+    for name, wrong in (("c00", 0.5), ("c01", 2.0)):
+        np.save(exported / "gate" / f"{name}.0.npy", np.load(exported / "gate" / f"{name}.0.npy") + wrong)
+    modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
+    tool = run_tool(HOST, Path("unused"))
+    with pytest.raises(DeployError) as failed:
+        link(exported, modules, deployed.configurations, deployed.images, Deploy(), tmp_path / "b", tool=tool)
+    assert re.findall(r"configuration (c\d\d), .* by ([\d.]+)", str(failed.value)) == [("c00", "0.5"), ("c01", "2")]
+    assert not (tmp_path / "b").exists()
+
+
+def test_logits_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
+    case = Case(tmp_path, ["111"])
+    with torch.no_grad():
+        case.net.classifier.bias[0] = torch.nan
+    save_weights(case.weights, case.net, {})
+    with pytest.raises(DeployError, match="configuration c00: its logits of input 0 are not finite"):
+        case.export()
+    assert not (tmp_path / "exported").exists()
+
+
+def test_a_bundle_that_nothing_ran_is_checked_when_it_is_loaded(case: tuple[Case, Path], tmp_path: Path) -> None:
+    deployed, _ = case
+    exported = tmp_path / "exported"
+    shutil.copytree(deployed.folder / "exported", exported)
+    np.save(exported / "gate" / "c01.2.npy", np.load(exported / "gate" / "c01.2.npy") + 0.5)
+    modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
+    manifest = link(exported, modules, deployed.configurations, deployed.images, Deploy(), tmp_path / "b")
+    assert not manifest.gated
+    assert "NOT CHECKED" in CliRunner().invoke(app, ["inspect", str(tmp_path / "b")]).output
+    bundle = Bundle(tmp_path / "b")
+    bundle.load("c00")
+    with pytest.raises(DeployError, match=r"configuration c01, gate/input2\.npy: differs from PyTorch by 0\.5"):
+        bundle.logits(np.load(exported / "gate" / "input0.npy")[0], "c01")
+
+
+@pytest.mark.parametrize("name", ["modules/c01.vmfb", "batchnorm/c01.irpa"])
+def test_a_file_that_changes_after_the_bundle_was_opened_is_refused(
+    case: tuple[Case, Path], tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(case[1], folder)
+    bundle = Bundle(folder)
+    bundle.load("c00")
+    flip(folder / name)
+    with pytest.raises(ArtefactError, match=f"{name}: sha256 is"):
+        bundle.load("c01")
+
+
+def test_a_bundle_of_another_architecture_is_refused(case: tuple[Case, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(DeployError, match="compiled for x86_64-unknown-linux-gnu, this machine is aarch64"):
+        Bundle(case[1])
+
+
+def test_the_manifest_says_how_code_was_made(case: tuple[Case, Path]) -> None:
+    target = read_manifest(case[1]).target
+    assert target.tiles == Tiles()
+    assert target.cpu not in {"host", ""}
+    assert target.compiler == version("iree-base-compiler")
 
 
 def test_compare() -> None:
@@ -128,7 +218,8 @@ def test_modules_must_fit_the_configurations(case: tuple[Case, Path], tmp_path: 
 def test_a_compiler_failure_names_what_and_where(tmp_path: Path) -> None:
     log = tmp_path / "c03.log"
     about = "net, configuration c03 (101), target host"
-    with pytest.raises(DeployError, match=r"configuration c03 \(101\), target host: iree-compile failed.*c03\.log"):
+    whole = rf"{re.escape(about)}: iree-compile failed \(status 1\): .*; the whole log is {re.escape(str(log))}"
+    with pytest.raises(DeployError, match=whole):
         Compiler(about, log).run("not MLIR", ["--iree-hal-target-backends=llvm-cpu"])
     assert "error:" in log.read_text()
 
@@ -161,6 +252,7 @@ def test_inspect_and_run(case: tuple[Case, Path], tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["inspect", str(folder)])
     assert said.exit_code == 0
     assert "c01" in said.output
+    assert "numerics: every configuration computes what PyTorch computes" in said.output
     assert "all 14 files match" in said.output
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

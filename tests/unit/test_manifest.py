@@ -112,6 +112,14 @@ def test_a_file_without_digest_is_refused(bundle: Path) -> None:
         read_manifest(bundle)
 
 
+def test_a_file_that_is_not_in_the_manifest_is_refused(bundle: Path) -> None:
+    write_text(bundle / ".snakemake_timestamp", "")
+    read_manifest(bundle)
+    write_text(bundle / "modules" / "c07.vmfb", "foreign")
+    with pytest.raises(ArtefactError, match=r"modules/c07\.vmfb: not in the manifest"):
+        read_manifest(bundle)
+
+
 def test_a_path_out_of_the_bundle_is_refused(bundle: Path) -> None:
     files = {name: sha256_file(bundle / name) for name in FILES}
     write_manifest(bundle, manifest_of(files | {"../secret": "0" * 64}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from depthdial.cli import app
-from depthdial.config.targets import Target
+from depthdial.config.targets import Target, Tiles, Variant
 from depthdial.deploy.archive import read_archive
 from depthdial.deploy.gate import run_tool
 from depthdial.deploy.manifest import module_arguments, read_manifest
 from depthdial.deploy.pack import pack
 from depthdial.deploy.runtime import Bundle
 from depthdial.errors import ArtefactError, DeployError
-from tests.unit.deploy_case import HOST, Case
+from tests.unit.deploy_case import HOST, Case, flip
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,39 @@ def test_what_was_chosen_is_in_one_module_over_one_copy_of_the_weights(apart: Pa
         "--parameters=batchnorm=batchnorm.irpa",
         "--function=c02",
     ]
+
+
+def test_the_module_holds_no_weights(packed: Path) -> None:
+    held = read_archive(packed / "weights.irpa")
+    assert "stem_conv.weight" in held
+    assert not set(held) & set(read_archive(packed / "batchnorm.irpa"))
+    code = (packed / "configurations.vmfb").read_bytes()
+    for name, value in held.items():
+        assert value.tobytes() not in code, f"the module holds a copy of {name}"
+
+
+@pytest.mark.parametrize("kind", ["apart", "packed"])
+def test_a_flipped_byte_in_any_file_is_refused_by_all_who_open_a_bundle(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(request.getfixturevalue(kind), folder)
+    names = ["manifest.json", *read_manifest(folder).files]
+    assert len(names) == (20 if kind == "apart" else 14)
+    for name in names:
+        whole = (folder / name).read_bytes()
+        flip(folder / name)
+        with pytest.raises(ArtefactError, match=re.escape(str(folder / name))):
+            Bundle(folder)
+        for command in (["inspect", str(folder)], ["run", str(folder), "--images", str(tmp_path)]):
+            assert str(folder / name) in str(CliRunner().invoke(app, command).exception)
+        (folder / name).write_bytes(whole)
+    assert read_manifest(folder).files
+
+
+def test_what_nothing_ran_says_so(apart: Path, tmp_path: Path) -> None:
+    assert not pack(apart, ["c01"], HOST, tmp_path / "b", log_path=tmp_path / "log").gated
+    assert "numerics: NOT CHECKED" in CliRunner().invoke(app, ["inspect", str(tmp_path / "b")]).output
 
 
 def test_code_of_equal_layers_is_there_once(apart: Path, packed: Path) -> None:
@@ -88,7 +123,13 @@ def test_images_are_classified_without_c00(packed: Path, tmp_path: Path) -> None
 
 def test_another_target_than_the_bundles_is_refused(apart: Path, tmp_path: Path) -> None:
     other = Target(triple=HOST.triple, cpu="x86-64-v3")
-    with pytest.raises(ArtefactError, match="was compiled for target host as it was then; compile again"):
+    with pytest.raises(ArtefactError, match=r"target host is not what it was [^\n]*; compile again\n  cpu was .*-v3"):
+        pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
+    other = Target(triple=HOST.triple, cpu="host", variants={"tiled": Variant(tiles=Tiles(accumulators=8))})
+    with pytest.raises(ArtefactError, match=r"\n  tiles was .*'accumulators': 16.*, is .*'accumulators': 8"):
+        pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
+    other = Target(triple=HOST.triple, cpu="host", variants={"narrow": Variant()})
+    with pytest.raises(ArtefactError, match="target host has no variant tiled any more"):
         pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
 
 
