@@ -113,7 +113,7 @@ def make_bundle(
         ),
         input=Input(shape=(1, 1, 8, 12), mean=(0.0,), deviation=(1.0,), classes=tuple("0123456789")),
         weights="weights.irpa",
-        gate=Gate(inputs=("gate/input0.npy",), absolute=1e-4, relative=1e-4),
+        gate=Gate(inputs=("gate/input0.npy",), absolute=1e-2, relative=1e-4),
         configurations=tuple(configurations),
         files=files,
     )
