@@ -1,6 +1,7 @@
 # The only file of rules with functions: what several stages share.
 import hashlib
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from depthdial.files import sha256_file
 from depthdial.job_states import first_words
 from depthdial.locks import release_stale_locks
 from depthdial.orphans import cancel_orphans
-from depthdial.provenance import code_digest
+from depthdial.provenance import code_digest, versions
 
 try:
     STUDY = load_study(
@@ -141,14 +142,20 @@ def deployed_weights(w):
 GATE = C.deploy.model_dump(mode="json", include={"gate_images", "tolerance_absolute", "tolerance_relative"})
 
 
+# Used by deploy.smk: another release of IREE makes other code.
+IREE = versions("iree-base-compiler")["iree-base-compiler"]
+
+
 def slots(network):
     """Names of the configurations of a network: a dial has several, a static network is one."""
     return slot_names(C.select.configurations if C.network(network).role == "dial" else 1)
 
 
 def tuning(wildcards):
-    """What says in which way to compile: nothing, for the first of the target's variants, unless tuning is wanted."""
-    return f"{SEED_FOLDER}/tuned/{{target}}.json".format(**wildcards) if C.deploy.tune else []
+    """What says in which way to compile: nothing, for the first of the target's variants, unless this machine can tune."""
+    if not C.deploy.tune or TARGETS[wildcards.target].architecture != platform.machine():
+        return []
+    return f"{SEED_FOLDER}/tuned/{{target}}.json".format(**wildcards)
 
 
 # Used by bench.smk.

@@ -44,6 +44,7 @@ rule tune:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
         deploy=plain(C.deploy),
+        iree=IREE,
         code=code_digest("depthdial.deploy.tune"),
     script:
         "../workflow_scripts/tune.py"
@@ -65,11 +66,12 @@ rule compile:
         "../envs/deploy.yaml"
     threads: 1
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(20),
     params:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
+        iree=IREE,
         code=code_digest("depthdial.deploy.compile"),
     script:
         "../workflow_scripts/compile.py"
@@ -124,6 +126,7 @@ rule pack:
     params:
         target=lambda w: plain(TARGETS[DEVICES[w.device].target]),
         cache=".cache/depthdial",
+        iree=IREE,
         code=code_digest("depthdial.deploy.pack"),
     script:
         "../workflow_scripts/pack.py"

@@ -23,6 +23,6 @@ class Deploy(Section):
     tolerance_relative: PositiveFloat = 1e-3
     """Largest difference of a logit from PyTorch's, as a share of its size."""
     tune: bool = False
-    """Time every variant of a target on this machine and use the fastest, network by network, in place of the first."""
+    """Use the fastest variant, timed here, for each target of this machine's architecture; others keep the first."""
     tune_threads: int = Field(default=1, ge=1, le=64)
     """Cores that share an inference while variants are timed."""

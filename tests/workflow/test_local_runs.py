@@ -209,6 +209,17 @@ def test_mistakes_in_the_files_that_a_config_names_are_named_too(tmp_path: Path)
         assert part in done.text
 
 
+def test_targets_of_another_architecture_are_not_tuned_here(tmp_path: Path) -> None:
+    place = checkout(tmp_path / "clone")
+    values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    values["deploy"] |= {"tune": True, "targets": ["host", "cortex-a72"]}
+    (place / "tuned.yaml").write_text(yaml.safe_dump(values))
+    done = snakemake(place, *LOCAL, "-n", "--configfile", "tuned.yaml", "--", "bundle_all")
+    assert done.code == 0, done.text
+    assert set(re.findall(r"output: \S+/tuned/(.+)\.json", done.text)) == {"host"}
+    assert set(re.findall(r"output: \S+/bundle/(\S+)", done.text)) == {"host", "cortex-a72"}
+
+
 @pytest.mark.parametrize(
     "config", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if "experiment:" in path.read_text())
 )
