@@ -20,11 +20,13 @@ def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
     same time lies beside it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(path, mode="w", encoding="utf-8")
     terminal = logging.StreamHandler(sys.stderr)
-    logging.basicConfig(level=level, format=FORMAT, handlers=[file, terminal], force=True)
+    logging.basicConfig(level=level, format=FORMAT, handlers=[terminal], force=True)
     logging.captureWarnings(True)
+    hold_job_lock(path.with_name(f".{path.stem}.lock"))  # before the log is opened: it may be another's until then
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    file.setFormatter(terminal.formatter)
+    logging.getLogger().addHandler(file)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         logger = logging.getLogger("depthdial")
@@ -42,4 +44,3 @@ def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
         terminal.handle(record)
 
     sys.excepthook = report
-    hold_job_lock(path.with_name(f".{path.stem}.lock"))

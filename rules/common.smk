@@ -29,9 +29,9 @@ try:
 except DepthDialError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs parse this file too; only the head may judge whether locks are stale.
-if workflow.is_main_process:
-    ALIVE = release_stale_locks(Path(".snakemake"))
+# Jobs parse this file too; only a head that is to work may judge whether locks are stale.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    HEAD = release_stale_locks(Path(".snakemake"))
 
 # sacct says who has cancelled a job; the executor plugin would wait for that job for ever.
 if plugin := sys.modules.get("snakemake_executor_plugin_slurm"):
@@ -81,9 +81,9 @@ def file_digest(path):
     return sha256_file(Path(workflow.basedir) / path)[:16]
 
 
-def rising(amount):
+def rising(amount, at_most=None):
     """A resource that doubles with every attempt: a job that failed may have lacked memory or time."""
-    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+    return lambda wildcards, attempt: min(amount * 2 ** (attempt - 1), at_most or float("inf"))
 
 
 def gpus(device):
@@ -403,7 +403,31 @@ def published_recipes():
     ]
 
 
-# What a head that was killed left in Slurm's queue would run beside the jobs of this one.
+def clear_the_queue():
+    """Cancel what a head that was killed left in Slurm's queue: it would run beside the jobs of this one."""
+    on_slurm = workflow.executor_plugin.name == "slurm"  # elsewhere Slurm may be installed and not in use
+    try:
+        ended = cancel_orphans(Path.cwd(), HEAD, answer_s=60 if on_slurm else 0)
+    except DepthDialError as error:
+        if on_slurm:
+            raise WorkflowError(str(error)) from None
+    else:
+        if ended:
+            logger.info(f"Cancelled {len(ended)} jobs of an earlier run in this folder: {' '.join(ended)}")
+
+
+def name_unrecorded():
+    """Warn of files whose jobs ended while no head lived: Snakemake does not know how they were made."""
+    dag = workflow.dag
+    jobs = [job for job in dag.jobs if dag.reason(job).no_metadata and not dag.needrun(job)]
+    if jobs:
+        logger.warning(
+            "No record of how these were made, so no changed setting or code will rerun them (docs/cluster.md, "
+            f'"The head was killed"): {" ".join(sorted(str(file) for job in jobs for file in job.output))}'
+        )
+
+
 onstart:
-    if workflow.is_main_process and (orphans := cancel_orphans(Path.cwd(), ALIVE)):
-        logger.info(f"Cancelled {len(orphans)} jobs of an earlier run in this folder: {' '.join(orphans)}")
+    if workflow.is_main_process:
+        clear_the_queue()
+        name_unrecorded()

@@ -15,7 +15,7 @@ rule train:
     resources:
         gpu=lambda w: gpus(C.recipe(w.network).device),
         mem_mb=rising(4000),
-        runtime=rising(600),
+        runtime=rising(600, at_most=1440),
     params:
         network=lambda w: C.network(w.network).model_dump(mode="json", exclude={"scaling"}),
         recipe=lambda w: plain(C.recipe(w.network)),

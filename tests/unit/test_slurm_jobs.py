@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ import snakemake_executor_plugin_slurm as plugin
 
 from benchmarks.workflow import Kind, kinds_of_jobs
 from depthdial.job_states import first_words
-from depthdial.locks import release_stale_locks
-from depthdial.orphans import cancel_orphans
+from depthdial.locks import Head
+from depthdial.orphans import SlurmError, cancel_orphans
 
 SACCT = "sacct --format=JobIdRaw,State"
 
@@ -39,56 +37,65 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def alive(tmp_path: Path) -> Iterator[int]:
-    handle = release_stale_locks(tmp_path / ".snakemake")
-    yield handle
-    os.close(handle)
+def head(tmp_path: Path) -> Head:
+    return Head(tmp_path / ".snakemake")
 
 
-def test_only_jobs_of_this_folder_and_of_snakemake_are_cancelled(site: Path, alive: int) -> None:
+def test_only_jobs_of_this_folder_and_of_snakemake_are_cancelled(site: Path, head: Head) -> None:
     here, there = Path("/home/ada/my | run"), Path("/home/ada/other")
     rows = (f"7|rule_train_wildcards_a|{here}", f"8|(null)|{here}", f"9|rule_train|{there}", f"12|rule_export|{here}")
     (site / "queue").write_text("\n".join([*rows, "a line of another kind"]) + "\n")
-    assert cancel_orphans(here, alive) == ["7", "12"]
+    assert cancel_orphans(here, head) == ["7", "12"]
     assert (site / "cancelled").read_text() == "7 12\n"
     assert "--me" in (site / "asked").read_text()
-    assert cancel_orphans(here, alive) == []
+    assert cancel_orphans(here, head) == []
     assert (site / "cancelled").read_text() == "7 12\n"
 
 
-def test_nothing_is_cancelled_beside_a_head_that_lives(site: Path, alive: int, tmp_path: Path) -> None:
+def test_nothing_is_cancelled_beside_a_head_that_lives(
+    site: Path, head: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (site / "queue").write_text("7|rule_train|/run\n")
-    other = os.open(tmp_path / ".snakemake/alive.lock", os.O_RDWR)
-    fcntl.flock(other, fcntl.LOCK_SH)
-    assert cancel_orphans(Path("/run"), alive) == []
-    os.close(other)
-    assert cancel_orphans(Path("/run"), alive) == ["7"]
+    with Head(tmp_path / ".snakemake").alone(0):  # which lives from then on
+        pass
+    assert cancel_orphans(Path("/run"), head, patience_s=0) == []
+    assert "another run lives in this folder" in caplog.text
+    assert not (site / "cancelled").exists()
 
 
-def test_a_head_that_has_looked_for_orphans_still_counts_as_alive(site: Path, alive: int, tmp_path: Path) -> None:
-    (site / "queue").touch()
-    cancel_orphans(Path("/run"), alive)
-    other = os.open(tmp_path / ".snakemake/alive.lock", os.O_RDWR)
-    with pytest.raises(BlockingIOError):
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(other)
+@pytest.mark.parametrize("scancel", ["true", "exit 1"])
+def test_a_job_that_does_not_end_is_not_called_cancelled(
+    site: Path, head: Head, scancel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (site / "queue").write_text("7|rule_train|/run\n8|rule_export|/run\n")
+    plant(site, "scancel", f"sed -i '/^8|/d' queue; {scancel}")
+    assert cancel_orphans(Path("/run"), head, end_s=0.1) == ["8"]
+    assert "have not ended: 7" in caplog.text
 
 
-def test_a_job_that_does_not_end_is_waited_for_so_long(site: Path, alive: int) -> None:
+def test_a_scancel_that_hangs_is_not_waited_for(
+    site: Path, head: Head, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (site / "queue").write_text("7|rule_train|/run\n")
-    plant(site, "scancel", "true")
-    assert cancel_orphans(Path("/run"), alive, timeout_s=0.1) == ["7"]
+    plant(site, "scancel", "exec sleep 60")
+    monkeypatch.setattr("depthdial.orphans.COMMAND_S", 0.5)
+    assert cancel_orphans(Path("/run"), head, end_s=0.1) == []
+    assert "have not ended" in caplog.text
 
 
-@pytest.mark.parametrize("squeue", ["echo 'Unable to contact slurm controller' >&2; exit 1", "exit 0"])
-def test_a_slurm_that_does_not_answer_has_no_orphans(site: Path, alive: int, squeue: str) -> None:
-    plant(site, "squeue", squeue)
-    assert cancel_orphans(Path("/run"), alive) == []
+def test_a_slurm_that_does_not_answer_is_asked_again_then_refused(site: Path, head: Head) -> None:
+    refusing = "echo 'Unable to contact slurm controller' >&2; exit 1"
+    plant(site, "squeue", refusing)
+    with pytest.raises(SlurmError, match=r"squeue does not answer \(Unable to contact .*run the same command again"):
+        cancel_orphans(Path("/run"), head, answer_s=0)
+    plant(site, "squeue", f"[ -e late ] || {{ touch late; {refusing}; }}; cat queue")
+    (site / "queue").write_text("7|rule_train|/run\n")
+    assert cancel_orphans(Path("/run"), head) == ["7"]
 
 
-def test_a_machine_without_slurm_has_no_orphans(tmp_path: Path, alive: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_slurm_has_no_orphans(tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cancel_orphans(Path("/run"), alive) == []
+    assert cancel_orphans(Path("/run"), head) == []
 
 
 def test_a_cancelled_job_is_told_by_its_first_word(site: Path) -> None:
