@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ RUN = "iree-run-module"
 TOOLS = (BENCHMARK, RUN)
 WHEEL_FILES = tuple(f"iree/_runtime_libs/{name}" for name in TOOLS)
 """Where the tools lie in the wheel. It has others of the same name that were built for tracing, slower and larger."""
+LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 """What `uname -m` may say, and how wheels call it."""
 ELF_MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}
@@ -80,13 +82,23 @@ def _alone(cache: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def locked(wanted: str) -> str:
+    """The lines of requirements.lock for the runtime, with its hashes. Raises DeviceError if it has another version."""
+    lines = re.search(rf"^{PACKAGE}=={re.escape(wanted)} (\\\n +--hash=\S+ ?)+", LOCK.read_text(), re.MULTILINE)
+    if lines is None:
+        raise DeviceError(f"{PACKAGE} {wanted} is installed here, {LOCK.name} has another; install {LOCK.name}")
+    return lines.group()
+
+
 def _fetch(wanted: str, machine: str, folder: Path) -> None:
-    """Download the wheel by pip, which checks it against the index, and keep its tools."""
+    """Download the wheel by pip, which checks it against the hashes of requirements.lock, and keep its tools."""
     with tempfile.TemporaryDirectory() as downloads:
+        requirement = Path(downloads) / "requirements.txt"
+        requirement.write_text(locked(wanted))
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]
         command += [f"--platform=manylinux_2_{minor}_{machine}" for minor in (28, 27, 17)]
-        command += ["--dest", downloads, f"{PACKAGE}=={wanted}"]
+        command += ["--dest", downloads, "--require-hashes", "--requirement", str(requirement)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(downloads).glob("*.whl"))
         if done.returncode or len(wheels) != 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from depthdial.errors import DeviceError
-from depthdial.iree_tools import TOOLS, elf_machine, runtime_tools, runtime_version
+from depthdial.iree_tools import TOOLS, elf_machine, locked, runtime_tools, runtime_version
 
 HERE = platform.machine()
 
@@ -32,6 +32,21 @@ def test_a_wheel_that_cannot_be_fetched_is_told(tmp_path: Path, monkeypatch: pyt
     other = "aarch64" if HERE == "x86_64" else "x86_64"
     with pytest.raises(DeviceError, match=rf"the wheel of iree-base-runtime .* for {other} could not be fetched"):
         runtime_tools(other, tmp_path)
+
+
+def test_the_wheel_must_have_a_hash_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = locked(runtime_version()).splitlines()
+    assert lines[0] == f"iree-base-runtime=={runtime_version()} \\"
+    assert len(lines) > 8
+    assert all(line.startswith("    --hash=sha256:") for line in lines[1:])
+    with pytest.raises(DeviceError, match=r"iree-base-runtime 3\.0 is installed here, requirements\.lock has another"):
+        locked("3.0")
+    other = "aarch64" if HERE == "x86_64" else "x86_64"
+    (tmp_path / f"iree_base_runtime-{runtime_version()}-cp311-cp311-manylinux_2_28_{other}.whl").write_bytes(b"forged")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(DeviceError, match=r"could not be fetched: (?s:.*)Got +[0-9a-f]{64}"):
+        runtime_tools(other, tmp_path / "cache")
 
 
 def test_tools_of_another_architecture_in_the_cache_are_refused(tmp_path: Path) -> None:
