@@ -12,7 +12,7 @@ rule draw_equal:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "control", "static"),
@@ -33,7 +33,7 @@ rule draw_recipes:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look(),
@@ -61,7 +61,7 @@ rule draw_skipping:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "control"),
@@ -92,7 +92,7 @@ rule draw_cloud:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "static", "neutral"),
@@ -114,7 +114,7 @@ rule draw_searches:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("neutral"),
@@ -135,7 +135,7 @@ rule draw_ablation:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "control", "static"),
@@ -156,7 +156,7 @@ rule draw_latency:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "static"),
@@ -177,7 +177,7 @@ rule draw_schedule:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look(),
@@ -198,7 +198,7 @@ rule draw_curve:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial"),
@@ -220,7 +220,7 @@ rule draw_trace:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "control", "oracle", "neutral", "static"),
@@ -242,7 +242,7 @@ rule draw_policies:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=rising(2000),
+        mem_mb=rising(1000),
         runtime=rising(10),
     params:
         look=look("dial", "control", "static", "oracle", "neutral"),
