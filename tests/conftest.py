@@ -14,14 +14,18 @@ import pytest
 # Tests compute on tiny tensors: more threads only wait for one another, most of all beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# By marker or fixture.
 REQUIREMENTS = {
     "ssh": ("sshd", "ssh", "sftp"),
-    "slurm": ("slurmctld", "slurmd", "munged", "sbatch"),
+    "slurm": ("root", "slurmctld", "slurmd", "munged", "sbatch"),
+    "slurm_with_accounting": ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr"),
     "aarch64": ("qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
 }
 
 
 def _missing(program: str) -> bool:
+    if program == "root":
+        return os.geteuid() != 0
     if program.startswith("/"):
         return not Path(program).exists()
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
@@ -29,12 +33,12 @@ def _missing(program: str) -> bool:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail in CI, a test whose requirements are not met."""
-    for marker, programs in REQUIREMENTS.items():
-        if item.get_closest_marker(marker) is None:
+    for name, programs in REQUIREMENTS.items():
+        if item.get_closest_marker(name) is None and name not in getattr(item, "fixturenames", ()):
             continue
         missing = [program for program in programs if _missing(program)]
         if missing:
-            reason = f"needs {', '.join(missing)}; tests/system/install.sh installs it on Debian"
+            reason = f"needs {', '.join(missing)}; as root, tests/system/install.sh installs programs on Debian"
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
