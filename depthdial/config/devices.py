@@ -145,6 +145,11 @@ class Device(Section):
         return self
 
     @property
+    def pinned(self) -> tuple[int, ...]:
+        """The cores on which the benchmark runs."""
+        return self.cores[: self.threads]
+
+    @property
     def label(self) -> str:
         """What figures and tables call the device."""
         return self.title or self.name

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from depthdial.config.benchmark import Benchmark
-from depthdial.config.devices import Device
-from depthdial.devices.meters import least_window_ms, settle_meter
+from depthdial.config.devices import AutoMeter, Device
+from depthdial.devices.meters import least_window_ms, modelled, settle_meter
 from depthdial.devices.protocol import Job, measure
 from depthdial.devices.provision import KEPT, Bundle, check_machine, provide_bundle, provide_runtime, remove
-from depthdial.devices.records import write_records
+from depthdial.devices.records import Window, write_records
 from depthdial.devices.session import Session
 from depthdial.devices.table import latency_table
 from depthdial.errors import DeviceError
 from depthdial.files import atomic_path
+
+logger = logging.getLogger(__name__)
 
 
 def benchmark_device(
@@ -48,8 +51,27 @@ def benchmark_device(
             for configuration in bundle.manifest.configurations
         ]
         windows = measure(session, tools, jobs, settings)
+        if isinstance(device.meter, AutoMeter):
+            windows = model_if_doubted(windows, device.meter.nominal_w)
         remove(session, keep=max(KEPT, len(folders) + 1))
     frame = latency_table(windows, [bundle.manifest for bundle in read], settings)
     with atomic_path(table) as temporary:
         frame.to_parquet(temporary, index=False)
         write_records(records, windows)
+
+
+def model_if_doubted(windows: Sequence[Window], nominal_w: float) -> list[Window]:
+    """The windows as they are if every energy is valid; else all with modelled ones, so that no table mixes the two.
+
+    What the meter said, and why it is doubted, stays beside them.
+    """
+    doubted = [window.energy.reasons for window in windows if not window.energy.valid]
+    if not doubted:
+        return list(windows)
+    logger.warning("energy is modelled: it is not valid in %d windows, for %s", len(doubted), "; ".join(doubted[0]))
+    changed = []
+    for window in windows:
+        model = modelled(window.latencies_ms, nominal_w)
+        values = {**model.model_dump(exclude_unset=True), "idle_subtracted": False}
+        changed.append(window.model_copy(update={"energy": window.energy.model_copy(update=values)}))
+    return changed

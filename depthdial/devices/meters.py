@@ -26,6 +26,8 @@ from depthdial.devices.session import Finished, Session
 from depthdial.errors import DeviceError
 
 logger = logging.getLogger(__name__)
+RealMeter = AutoMeter | RaplMeter | HwmonMeter | CommandMeter | NvmlMeter
+"""Settings of whatever measures."""
 SHORTEST_MS = 1000
 """A window this long makes little of the clock by which samples are aligned."""
 CLOCK_S = 0.01
@@ -36,6 +38,12 @@ GAP = 10
 """A meter that is silent for this many of its intervals has stopped."""
 STILL_SHARE = 0.2
 """A counter that does not move in more than this share of a window has stopped."""
+NVML_MS = 100
+"""NVIDIA GPUs renew their reading about this often, however often they are asked (Yang et al. 2024, "Part-time power
+measurements: nvidia-smi's lack of attention")."""
+OVERHEAD_SHARE = 0.1
+"""Largest share of the timed part that the benchmark tool may take for itself, between inferences and after them: its
+power counts as that of inferences."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,14 @@ class Power:
 NOTHING = Power(np.empty(0), np.empty(0), np.empty(0))
 
 
+@dataclass(frozen=True)
+class Idle:
+    """Mean power of the idle device in watts, and why it cannot be relied on; without it there is a reason."""
+
+    mean_w: float | None
+    doubts: tuple[str, ...]
+
+
 class Meter(Protocol):
     """A source of power samples on one device."""
 
@@ -86,12 +102,26 @@ class Meter(Protocol):
 
 
 def settle_meter(session: Session) -> None:
-    """Replace a meter that is to be found out, in the session's own settings, by what the device has."""
+    """Put what the device has into the session's own settings: its meter, and how often that has a new reading.
+
+    A reading that is only read again is no further sample, so meters are read no more often than they are renewed.
+    """
     meter = session.device.meter
-    if not isinstance(meter, AutoMeter):
-        return
+    if isinstance(meter, AutoMeter):
+        meter = _found_out(session, meter)
+    elif isinstance(meter, HwmonMeter):
+        folder = Hwmon.find(session, meter).files[0].rpartition("/")[0]
+        renewed_ms = number(session.read([f"{folder}/update_interval"]).get(f"{folder}/update_interval", ""))
+        if renewed_ms > meter.interval_ms:
+            meter = meter.model_copy(update={"interval_ms": math.ceil(renewed_ms)})
+    elif isinstance(meter, NvmlMeter):
+        meter = meter.model_copy(update={"interval_ms": max(meter.interval_ms, NVML_MS)})
+    session.device = session.device.model_copy(update={"meter": meter})
+
+
+def _found_out(session: Session, meter: AutoMeter) -> RaplMeter | ModelledMeter:
+    """RAPL if its counters run, else the model."""
     rapl = RaplMeter(kind="rapl", **meter.model_dump(exclude={"kind", "nominal_w"}))
-    chosen: RaplMeter | ModelledMeter = rapl
     try:
         found = Rapl.find(session, rapl)
         session.watch(found.files)
@@ -102,8 +132,8 @@ def settle_meter(session: Session) -> None:
             raise DeviceError(f"device {session.device.name}: its RAPL counters say {watts} W")
     except DeviceError as error:
         logger.info("energy is modelled: %s", error)
-        chosen = ModelledMeter(nominal_w=meter.nominal_w)
-    session.device = session.device.model_copy(update={"meter": chosen})
+        return ModelledMeter(nominal_w=meter.nominal_w)
+    return rapl
 
 
 def least_window_ms(meter: MeterSettings, samples: int) -> int:
@@ -302,21 +332,24 @@ def judge(
     done: Finished,
     latencies_ms: Sequence[float],
     timed_s: float,
+    overhead_s: float,
     least_samples: int,
 ) -> Energy:
     """Energy of one inference in a window whose last ``timed_s`` seconds were timed; or why there is none.
 
     Measured: mean power times mean latency, which is what the window took divided by its inferences. Modelled: nominal
-    power times median latency.
+    power times median latency. ``overhead_s`` is what the tool took for itself from the first inference on.
     """
     meter = device.meter
     if isinstance(meter, ModelledMeter):
-        energy_mj = meter.nominal_w * float(np.median(latencies_ms))
-        return Energy(source="modelled", valid=True, energy_mj=energy_mj, mean_w=meter.nominal_w)
+        return modelled(latencies_ms, meter.nominal_w)
     part = power.part(done.ended_s - timed_s, done.ended_s)
-    reasons = _doubts(part, done.ended_s, timed_s, meter.interval_ms / 1000, meter.highest_w, least_samples)
-    if source == "rapl" and len(part.watts) and (part.watts == 0).mean() > STILL_SHARE:
-        reasons.append("the energy counter stood still")
+    reasons = _doubts(part, source, done.ended_s, timed_s, meter, least_samples)
+    if overhead_s > OVERHEAD_SHARE * timed_s:
+        reasons.append(
+            f"the benchmark tool took {overhead_s:.2f} s for itself beside {timed_s:.2f} s of inferences: the network "
+            f"is too small for its energy to be told from the tool's"
+        )
     mean_w = part.mean_w
     return Energy(
         source=source,
@@ -330,23 +363,41 @@ def judge(
     )
 
 
-def settle_idle(
-    energy: Energy, latencies_ms: Sequence[float], before_w: float | None, after_w: float | None, subtract: bool
-) -> Energy:
+def modelled(latencies_ms: Sequence[float], nominal_w: float) -> Energy:
+    """Energy of one inference without a meter."""
+    energy_mj = nominal_w * float(np.median(latencies_ms))
+    return Energy(source="modelled", valid=True, energy_mj=energy_mj, mean_w=nominal_w)
+
+
+def judge_idle(device: Device, source: EnergySource, power: Power, done: Finished, least_samples: int) -> Idle:
+    """Power of the idle device during a run that did nothing, doubted as that of a window is."""
+    meter = device.meter
+    if isinstance(meter, ModelledMeter):
+        return Idle(None, ("there is no meter",))
+    part = power.part(done.began_s, done.ended_s)
+    doubts = _doubts(part, source, done.ended_s, done.ended_s - done.began_s, meter, least_samples)
+    return Idle(part.mean_w, tuple(doubts))
+
+
+def settle_idle(energy: Energy, latencies_ms: Sequence[float], before: Idle, after: Idle, subtract: bool) -> Energy:
     """A window's measured energy with what is known of idle power, which is subtracted if that is asked for."""
-    changes = {"idle_before_w": before_w, "idle_after_w": after_w}
+    doubts = tuple(
+        f"idle power {when}: {why}" for when, idle in (("before", before), ("after", after)) for why in idle.doubts
+    )
+    changes = {"idle_before_w": before.mean_w, "idle_after_w": after.mean_w, "idle_doubts": doubts}
     if not subtract or energy.energy_mj is None or energy.mean_w is None:
         return energy.model_copy(update=changes)
-    if before_w is None or after_w is None:
-        reasons = (*energy.reasons, "idle power was to be subtracted but could not be measured")
-        return energy.model_copy(update={**changes, "valid": False, "reasons": reasons, "energy_mj": None})
-    above_w = energy.mean_w - (before_w + after_w) / 2
-    above = {"energy_mj": above_w * float(np.mean(latencies_ms)), "idle_subtracted": True}
-    return energy.model_copy(update={**changes, **above})
+    idle_w = ((before.mean_w or 0) + (after.mean_w or 0)) / 2
+    if not doubts and energy.mean_w <= idle_w:
+        doubts = (f"the window drew {energy.mean_w:.4g} W, no more than the {idle_w:.4g} W of the idle device",)
+    if doubts:
+        return energy.model_copy(update={**changes, "valid": False, "reasons": doubts, "energy_mj": None})
+    above_mj = (energy.mean_w - idle_w) * float(np.mean(latencies_ms))
+    return energy.model_copy(update={**changes, "energy_mj": above_mj, "idle_subtracted": True})
 
 
 def _doubts(
-    part: Power, ended_s: float, timed_s: float, interval_s: float, highest_w: float, least_samples: int
+    part: Power, source: EnergySource, ended_s: float, timed_s: float, meter: RealMeter, least_samples: int
 ) -> list[str]:
     """Why power samples do not give an energy."""
     if not len(part.times_s):
@@ -360,12 +411,16 @@ def _doubts(
     if CLOCK_SHARE * timed_s < 2 * CLOCK_S:
         doubts.append(f"the timed part lasts {timed_s:.2f} s, too short for a clock of 10 ms; lengthen window_ms")
     silent = max(float(part.seconds.max()), ended_s - float(part.times_s[-1]))
-    if silent > GAP * interval_s:
+    if silent > GAP * meter.interval_ms / 1000:
         doubts.append(f"the meter stopped or paused: it was silent for {silent:.2f} s")
     bad = ~np.isfinite(part.watts) & (part.seconds > 0)
     if bad.any():
         doubts.append(f"{int(bad.sum())} readings are no numbers")
     values = part.watts[np.isfinite(part.watts)]
-    if ((values < 0) | (values > highest_w)).any():
-        doubts.append(f"a reading of {values[np.argmax(np.abs(values))]:.4g} W is outside 0 to {highest_w:g} W")
+    if ((values < 0) | (values > meter.highest_w)).any():
+        doubts.append(f"a reading of {values[np.argmax(np.abs(values))]:.4g} W is outside 0 to {meter.highest_w:g} W")
+    if source == "rapl" and (part.watts == 0).mean() > STILL_SHARE:
+        doubts.append("the energy counter stood still")
+    elif part.mean_w is None or part.mean_w <= 0:
+        doubts.append(f"a mean of {part.mean_w or 0:.4g} W is that of no running device")
     return doubts

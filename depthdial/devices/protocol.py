@@ -12,14 +12,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
-from depthdial.devices.meters import Meter, judge, open_meter, settle_idle
+from depthdial.devices.meters import Idle, Meter, judge, judge_idle, open_meter, settle_idle
 from depthdial.devices.provision import Bundle
 from depthdial.devices.records import Window
 from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint
@@ -65,6 +65,30 @@ class Verdict:
         return "; ".join(f"round {number}: {', '.join(why)}" for number, why in self.reasons.items() if why)
 
 
+class Inference(BaseModel, allow_inf_nan=False):
+    """One timed inference, as the benchmark tool reports it."""
+
+    real_time: float = Field(gt=0)
+    cpu_time: float = Field(ge=0)
+
+
+class _Context(BaseModel):
+    load_avg: tuple[float, ...] = ()
+
+
+class Report(BaseModel):
+    """What is read of a report of the benchmark tool."""
+
+    context: _Context
+    benchmarks: tuple[Inference, ...] = Field(min_length=1)
+    """Times in milliseconds."""
+
+    @property
+    def timed_s(self) -> float:
+        """What all inferences took."""
+        return sum(one.real_time for one in self.benchmarks) / 1000
+
+
 class Bench:
     """A held device with everything in place: programs, bundles, sensors and meter."""
 
@@ -76,11 +100,13 @@ class Bench:
         self.fingerprint = fingerprint(session, tools)
         self.inferences: dict[str, int] = {}
         self.resident_bytes: dict[str, int | None] = {}
+        self.before_s: dict[str, float] = {}
+        self.seen: tuple[str, ...] = ()
 
     def program(self, tool: str) -> list[str]:
         """A tool of IREE on the measured cores."""
         device = self.session.device
-        cores = ",".join(map(str, device.cores[: device.threads]))
+        cores = ",".join(map(str, device.pinned))
         pinned = ["taskset", "-c", cores, *device.launcher, f"{self.tools}/{tool}"]
         return [*pinned, *device_arguments(device.threads)]
 
@@ -100,29 +126,33 @@ class Bench:
                     )
 
     def calibrate(self) -> None:
-        """Choose the number of inferences in a window of each configuration; see how much memory it needs.
+        """Choose the number of inferences in a window of each configuration; see what it needs beside them.
 
-        Memory is taken here because the benchmark tool's own grows with the number of repetitions that it reports.
+        Memory is taken here because the benchmark tool's own grows with the number of repetitions that it reports. A
+        run with a single inference tells how long the tool takes to start and to warm up.
         """
         for job in self.jobs:
             extra = [f"--benchmark_min_time={CALIBRATION_S}s"]
             done, report = self._benchmark(job, extra, limit_s=120, tick_ms=CALIBRATION_TICK_MS)
             self.resident_bytes[job.label] = done.peak_bytes
-            latency_ms = _repetitions(report)[0]["real_time"]
-            count = math.ceil(MARGIN * self.settings.window_ms / latency_ms)
+            count = math.ceil(MARGIN * self.settings.window_ms / report.benchmarks[0].real_time)
             self.inferences[job.label] = max(count, self.settings.least_inferences)
+            done, report = self._benchmark(job, self._repeated(1), limit_s=120)
+            self.before_s[job.label] = done.ended_s - done.began_s - report.timed_s
 
-    def idle(self) -> float | None:
-        """Power of the idle device in watts, if there is a meter that tells it."""
-        meter = self.session.device.meter
-        if isinstance(meter, ModelledMeter) or not meter.idle_s:
-            return None
-        done = self._run(["sleep", f"{meter.idle_s:g}"], folder=".", limit_s=meter.idle_s + 30)
-        mean_w = self.meter.power(done, self._meter_values(done)).part(done.began_s, done.ended_s).mean_w
-        logger.info(
-            "device %s: idle power %s W", self.session.device.name, "unknown" if mean_w is None else f"{mean_w:.3g}"
-        )
-        return mean_w
+    def idle(self) -> Idle:
+        """Power of the idle device, if there is a meter that tells it."""
+        device = self.session.device
+        if isinstance(device.meter, ModelledMeter):
+            return Idle(None, ("there is no meter",))
+        if not device.meter.idle_s:
+            return Idle(None, ("it is not measured where idle_s is 0",))
+        done = self._run(["sleep", f"{device.meter.idle_s:g}"], folder=".", limit_s=device.meter.idle_s + 30)
+        power = self.meter.power(done, self._meter_values(done))
+        idle = judge_idle(device, self.meter.source, power, done, self.settings.energy_samples)
+        mean = "unknown" if idle.mean_w is None else f"{idle.mean_w:.3g}"
+        logger.info("device %s: idle power %s W %s", device.name, mean, "; ".join(idle.doubts))
+        return idle
 
     def round(self, number: int, order: Sequence[Job]) -> list[Window]:
         """One round: the reference, every other configuration in the given order, the reference again."""
@@ -134,9 +164,13 @@ class Bench:
         """Measure one configuration once."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         done, report, extra = self._long_enough(job)
-        repetitions = _repetitions(report)
-        latencies = [round(repetition["real_time"], 6) for repetition in repetitions]
-        timed_s = sum(latencies) / 1000
+        timed_s = report.timed_s
+        latencies = [round(one.real_time, 6) for one in report.benchmarks]
+        overhead_s = max(0.0, done.ended_s - done.began_s - self.before_s[job.label] - timed_s)
+        before, self.seen = self.seen, done.samples[-1].values if done.samples else ()
+        reasons: tuple[str, ...] = ()
+        if timed_s < self.settings.window_ms / 1000:
+            reasons = (f"it lasted {1000 * timed_s:.0f} ms, less than {self.settings.window_ms}",)
         energy = judge(
             self.session.device,
             self.meter.source,
@@ -144,6 +178,7 @@ class Bench:
             done,
             latencies,
             timed_s,
+            overhead_s,
             self.settings.energy_samples,
         )
         manifest, configuration = job.bundle.manifest, job.configuration
@@ -160,28 +195,35 @@ class Bench:
             started=started,
             began_s=done.began_s,
             ended_s=done.ended_s,
+            overhead_s=overhead_s,
             latencies_ms=tuple(latencies),
-            mean_cpu_ms=float(np.mean([repetition["cpu_time"] for repetition in repetitions])),
+            mean_cpu_ms=float(np.mean([one.cpu_time for one in report.benchmarks])),
             resident_bytes=self.resident_bytes[job.label],
             energy=energy,
-            environment=environment(self.sensors, done, timed_s, report["context"].get("load_avg")),
-            valid=True,
+            environment=environment(self.sensors, done, timed_s, report.context.load_avg, before),
+            valid=not reasons,
+            reasons=reasons,
             command=(*self.program(BENCHMARK), *module_arguments(manifest, configuration.name), *extra),
             bundle_sha256=sha256_file(job.bundle.folder / NAME),
             module_sha256=manifest.files[configuration.module],
+            compiler=manifest.target.compiler,
             fingerprint=self.fingerprint,
         )
 
-    def _long_enough(self, job: Job) -> tuple[Finished, dict[str, Any], list[str]]:
-        """Run a window; again with more inferences if it was shorter than it must be."""
+    def _repeated(self, count: int) -> list[str]:
+        """Arguments for ``count`` inferences, each timed alone, after warming up."""
+        arguments = ["--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
+        return [*arguments, f"--benchmark_min_warmup_time={self.settings.warm_up_ms / 1000:g}"]
+
+    def _long_enough(self, job: Job) -> tuple[Finished, Report, list[str]]:
+        """Run a window; again with more inferences if it was shorter than it must be, but not for ever."""
         settings = self.settings
         for _ in range(ATTEMPTS):
             count = self.inferences[job.label]
-            extra = ["--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
-            extra.append(f"--benchmark_min_warmup_time={settings.warm_up_ms / 1000:g}")
+            extra = self._repeated(count)
             limit_s = 60 + 5e-3 * (settings.window_ms + settings.warm_up_ms) * max(1, count / settings.least_inferences)
             done, report = self._benchmark(job, extra, limit_s)
-            timed_ms = sum(repetition["real_time"] for repetition in _repetitions(report))
+            timed_ms = 1000 * report.timed_s
             if timed_ms >= settings.window_ms:
                 break
             self.inferences[job.label] = math.ceil(MARGIN * count * settings.window_ms / timed_ms)
@@ -189,7 +231,7 @@ class Bench:
 
     def _benchmark(
         self, job: Job, extra: Sequence[str], limit_s: float, tick_ms: int | None = None
-    ) -> tuple[Finished, dict[str, Any]]:
+    ) -> tuple[Finished, Report]:
         arguments = module_arguments(job.bundle.manifest, job.configuration.name)
         command = [*self.program(BENCHMARK), *arguments, "--benchmark_format=json", *extra]
         done = self._run(command, job.folder, limit_s, tick_ms)
@@ -200,12 +242,14 @@ class Bench:
                 f"{done.errors.strip()[-600:] or 'it said nothing'}"
             )
         try:
-            return done, json.loads(done.output)
+            return done, parse_report(done.output)
         except json.JSONDecodeError:
             raise DeviceError(
                 f"device {self.session.device.name}: the output of {BENCHMARK} for {job.label} is cut short; "
                 f"{self.session.disk_report()}"
             ) from None
+        except DeviceError as error:
+            raise DeviceError(f"device {self.session.device.name}: {job.label}: {error}") from None
 
     def _run(self, command: Sequence[str], folder: str, limit_s: float, tick_ms: int | None = None) -> Finished:
         meter = self.session.device.meter
@@ -232,9 +276,9 @@ def measure(session: Session, tools: str, jobs: Sequence[Job], settings: Benchma
         bench.gate()
         session.watch([*sensors.files, *meter.files])
         bench.calibrate()
-        before_w = bench.idle()
+        before = bench.idle()
         windows, verdict = _rounds(bench, settings)
-        after_w = bench.idle()
+        after = bench.idle()
     finally:
         meter.close()
     if not verdict.enough:
@@ -250,7 +294,7 @@ def measure(session: Session, tools: str, jobs: Sequence[Job], settings: Benchma
     marked = []
     for window in windows:
         reasons = verdict.reasons[window.round] if verdict.enough else ("too noisy", *verdict.reasons[window.round])
-        energy = settle_idle(window.energy, window.latencies_ms, before_w, after_w, subtract)
+        energy = settle_idle(window.energy, window.latencies_ms, before, after, subtract)
         marked.append(window.model_copy(update={"valid": not reasons, "reasons": reasons, "energy": energy}))
     return marked
 
@@ -275,7 +319,7 @@ def _rounds(bench: Bench, settings: Benchmark) -> tuple[list[Window], Verdict]:
 
 
 def judge_rounds(windows: Sequence[Window], settings: Benchmark) -> Verdict:
-    """Which rounds hold up: no throttling, no change of clock, no drift of the reference.
+    """Which rounds hold up: windows long enough, no throttling, no change of clock, no drift of the reference.
 
     The level of the reference is the median over all its windows so far, so that the first round is judged as
     strictly as the last.
@@ -295,6 +339,7 @@ def judge_rounds(windows: Sequence[Window], settings: Benchmark) -> Verdict:
         if abs(drift) > settings.drift_limit:
             reasons[number].append(f"the reference took {median:.4g} ms, {drift:+.0%} from its level")
     for window in windows:
+        reasons[window.round] += [f"position {window.position}: {why}" for why in window.reasons]
         if window.environment.throttled:
             reasons[window.round].append(f"throttled at position {window.position}")
         clock = window.environment.frequency_mhz
@@ -307,9 +352,20 @@ def judge_rounds(windows: Sequence[Window], settings: Benchmark) -> Verdict:
     return Verdict(fixed, sum(not why for why in fixed.values()) >= settings.rounds)
 
 
-def _repetitions(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The single runs in a report of the benchmark tool, in milliseconds. Raises MeasurementError."""
-    runs = [entry for entry in report["benchmarks"] if entry.get("run_type") == "iteration"]
-    if not runs or any(entry.get("time_unit") != "ms" or entry.get("error_occurred") for entry in runs):
-        raise MeasurementError(f"expected runs in ms from {BENCHMARK}, got {str(runs)[:300]}")
-    return runs
+def parse_report(text: str) -> Report:
+    """The single inferences in a report of the benchmark tool.
+
+    Raises JSONDecodeError if it is cut short and DeviceError if it says something else than times in milliseconds.
+    """
+    values = json.loads(text)
+    try:
+        runs = [entry for entry in values["benchmarks"] if entry["run_type"] == "iteration"]
+        if any(entry["time_unit"] != "ms" or entry.get("error_occurred") for entry in runs):
+            raise ValueError("a run that failed, or not in ms")
+        return Report.model_validate({"context": values["context"], "benchmarks": runs})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        why = str(error.errors()[0]["loc"]) if isinstance(error, ValidationError) else str(error)
+        raise DeviceError(
+            f"expected the times of inferences in ms from {BENCHMARK}, got {text[:300]!r} ({why}); is that tool, "
+            f"or what `launcher` names, of another version?"
+        ) from None

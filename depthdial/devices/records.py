@@ -25,13 +25,15 @@ class Energy(_Record):
     source: EnergySource
     valid: bool
     reasons: tuple[str, ...] = ()
-    """Why it is not valid."""
+    """Why it is not valid, or not measured."""
     energy_mj: float | None = None
     """Millijoules per inference, above the mean idle power if `idle_subtracted`."""
     mean_w: float | None = None
     idle_before_w: float | None = None
     idle_after_w: float | None = None
     """Power of the idle device before the first and after the last window."""
+    idle_doubts: tuple[str, ...] = ()
+    """Why idle power cannot be relied on."""
     idle_subtracted: bool = False
     sampling_hz: float | None = None
     times_s: tuple[float, ...] = ()
@@ -73,6 +75,8 @@ class Window(_Record):
     """Uptime of the device when the tool started."""
     ended_s: float
     """Uptime of the device when the tool ended."""
+    overhead_s: float | None = None
+    """What the tool took for itself from the first timed inference on: between inferences, and to report them."""
     latencies_ms: tuple[float, ...]
     """Wall time of every single inference in order."""
     mean_cpu_ms: float
@@ -83,11 +87,13 @@ class Window(_Record):
     environment: Environment
     valid: bool
     reasons: tuple[str, ...] = ()
-    """Why the round of this window was rejected."""
+    """What is wrong with this window or with its round, which was rejected."""
     command: tuple[str, ...]
     bundle_sha256: str
     """Of the bundle's manifest, which has the hashes of all its files."""
     module_sha256: str
+    compiler: str = "unknown"
+    """Version of iree-base-compiler that made the module."""
     fingerprint: dict[str, str]
     """What the device, the runtime and this version of depthdial are."""
 

@@ -32,7 +32,7 @@ class Sensors:
 def find_sensors(session: Session) -> Sensors:
     """The sensors of the measured cores that can be read."""
     root = session.device.sysfs
-    cores = [f"{root}/devices/system/cpu/cpu{core}" for core in session.device.cores]
+    cores = [f"{root}/devices/system/cpu/cpu{core}" for core in session.device.pinned]
     thermal = [
         f"{root}/class/thermal/{name}" for name in (session.text("ls", "--", f"{root}/class/thermal") or "").split()
     ]
@@ -58,8 +58,13 @@ def find_sensors(session: Session) -> Sensors:
     )
 
 
-def environment(sensors: Sensors, done: Finished, timed_s: float, load: Sequence[float] | None) -> Environment:
-    """What the sensors said during the last ``timed_s`` seconds of a window."""
+def environment(
+    sensors: Sensors, done: Finished, timed_s: float, load: Sequence[float] | None, before: Sequence[str] = ()
+) -> Environment:
+    """What the sensors said during the last ``timed_s`` seconds of a window.
+
+    ``before`` is the last sample of the window before: this one is charged with what counters counted since.
+    """
     timed = [sample for sample in done.samples if sample.uptime_s >= done.ended_s - timed_s]
     values = _numbers([sample.values for sample in timed or done.samples], len(sensors.files))
     sizes = np.cumsum([len(sensors.frequencies), len(sensors.counters), len(sensors.coolers)])
@@ -67,7 +72,8 @@ def environment(sensors: Sensors, done: Finished, timed_s: float, load: Sequence
     temperature = temperature[:, : len(sensors.temperatures)]
     frequencies = frequency[np.isfinite(frequency)] / 1e3
     told = np.isfinite(counter).any() or np.isfinite(cooler).any()
-    moved = len(counter) > 0 and bool((np.nan_to_num(counter[-1]) > np.nan_to_num(counter[0])).any())
+    counted = _numbers([before], len(sensors.files))[0, sizes[0] : sizes[1]]
+    moved = len(counter) > 0 and bool(((counter[-1] > counter[0]) | (counter[-1] > counted)).any())
     hot = temperature[np.isfinite(temperature).any(axis=1)] / 1e3
     return Environment(
         frequency_mhz=_triple(np.quantile(frequencies, (0.1, 0.5, 0.9))) if len(frequencies) else None,
@@ -103,7 +109,7 @@ def number(text: str) -> float:
 def fingerprint(session: Session, tools: str) -> dict[str, str]:
     """What the device, its system, the runtime and this version of depthdial are, as the device says it."""
     root = session.device.sysfs
-    core = f"{root}/devices/system/cpu/cpu{session.device.cores[0]}"
+    core = f"{root}/devices/system/cpu/cpu{session.device.pinned[0]}"
     files = {
         "model": "/proc/device-tree/model",
         "product": f"{root}/class/dmi/id/product_name",
@@ -126,7 +132,7 @@ def fingerprint(session: Session, tools: str) -> dict[str, str]:
     found["tool_sha256"] = digest.split(" ")[0]
     found["iree"] = runtime_version() if session.device.runtime == "wheel" else "the device's own"
     found["depthdial"] = f"{__version__} {git_commit()}"
-    found["cores"] = ",".join(map(str, session.device.cores))
+    found["cores"] = ",".join(map(str, session.device.pinned))
     found["threads"] = str(session.device.threads)
     return {name: value[:300] for name, value in found.items()}
 

@@ -18,9 +18,11 @@ from depthdial.config.devices import Device, ModelledMeter
 from depthdial.devices.meters import (
     NOTHING,
     Hwmon,
+    Idle,
     Power,
     Rapl,
     judge,
+    judge_idle,
     least_window_ms,
     open_meter,
     settle_idle,
@@ -56,10 +58,12 @@ def judged(done: Finished, power: Power, **changes: object):
     settings = {
         "latencies_ms": [1.0, 3.0],
         "timed_s": done.ended_s - done.began_s,
+        "overhead_s": 0.0,
         "least_samples": 20,
+        "source": "rapl",
         **changes,
     }
-    return judge(settings.pop("device", RAPL), "rapl", power, done, **settings)
+    return judge(settings.pop("device", RAPL), power=power, done=done, **settings)
 
 
 def test_energy_is_power_in_the_timed_part_times_latency() -> None:
@@ -123,22 +127,61 @@ def test_a_window_too_short_for_the_clock_is_doubted() -> None:
     assert "too short for a clock of 10 ms" in energy.reasons[0]
 
 
+@pytest.mark.parametrize("source", ["hwmon", "command", "nvml"])
+def test_a_device_that_draws_nothing_is_doubted(source: str) -> None:
+    done = counted([0] * 41)
+    energy = judged(done, Hwmon(("power1_input",)).power(done, values_of(done)), source=source)
+    assert (energy.valid, energy.energy_mj) == (False, None)
+    assert energy.reasons == ("a mean of 0 W is that of no running device",)
+
+
+def test_what_the_tool_takes_for_itself_is_not_counted_as_the_networks() -> None:
+    done = counted([1_000_000 * i for i in range(41)])
+    power = Rapl(("f",), (1e12,)).power(done, values_of(done))
+    assert judged(done, power, overhead_s=0.19).valid
+    energy = judged(done, power, overhead_s=0.3)
+    assert (energy.valid, energy.energy_mj) == (False, None)
+    assert "took 0.30 s for itself beside 2.00 s of inferences" in energy.reasons[0]
+
+
 def test_idle_power_is_subtracted_by_setting() -> None:
     done = counted([1_000_000 * i for i in range(41)])
     energy = judged(done, Rapl(("f",), (1e12,)).power(done, values_of(done)))
-    kept = settle_idle(energy, [1.0, 3.0], 4.0, 6.0, False)
+    before, after = Idle(4.0, ()), Idle(6.0, ())
+    kept = settle_idle(energy, [1.0, 3.0], before, after, False)
     assert (kept.energy_mj, kept.idle_before_w, kept.idle_after_w) == (pytest.approx(40.0), 4.0, 6.0)
-    subtracted = settle_idle(energy, [1.0, 3.0], 4.0, 6.0, True)
+    subtracted = settle_idle(energy, [1.0, 3.0], before, after, True)
     assert subtracted.energy_mj == pytest.approx(30.0)
     assert subtracted.idle_subtracted
-    refused = settle_idle(energy, [1.0, 3.0], None, 6.0, True)
+    refused = settle_idle(energy, [1.0, 3.0], Idle(None, ("the meter stopped",)), after, True)
     assert (refused.valid, refused.energy_mj) == (False, None)
-    assert refused.reasons == ("idle power was to be subtracted but could not be measured",)
+    assert refused.reasons == ("idle power before: the meter stopped",)
+
+
+def test_a_window_below_idle_power_has_no_energy_above_it() -> None:
+    done = counted([100_000 * i for i in range(41)])
+    energy = judged(done, Rapl(("f",), (1e12,)).power(done, values_of(done)))
+    assert energy.mean_w == pytest.approx(2.0)
+    below = settle_idle(energy, [1.0, 3.0], Idle(3.0, ()), Idle(3.0, ()), True)
+    assert (below.valid, below.energy_mj, below.idle_subtracted) == (False, None, False)
+    assert below.reasons == ("the window drew 2 W, no more than the 3 W of the idle device",)
+    assert settle_idle(energy, [1.0, 3.0], Idle(3.0, ()), Idle(3.0, ()), False).valid
+
+
+def test_idle_power_is_doubted_like_that_of_a_window() -> None:
+    good, still, lies = (counted(values) for values in ([1_000_000 * i for i in range(41)], [5] * 41, [0, -9] * 20))
+    idle = judge_idle(RAPL, "rapl", Rapl(("f",), (1e12,)).power(good, values_of(good)), good, 20)
+    assert (idle.mean_w, idle.doubts) == (pytest.approx(20.0), ())
+    idle = judge_idle(RAPL, "rapl", Rapl(("f",), (1e12,)).power(still, values_of(still)), still, 20)
+    assert idle.doubts == ("the energy counter stood still",)
+    idle = judge_idle(RAPL, "hwmon", Hwmon(("f",)).power(lies, values_of(lies)), lies, 20)
+    assert "is outside 0 to 100 W" in idle.doubts[0]
+    assert judge_idle(RAPL, "rapl", NOTHING, good, 20).doubts
 
 
 def test_a_model_never_looks_like_a_measurement() -> None:
     modelled = device({"kind": "modelled", "nominal_w": 3.0})
-    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), [1.0, 2.0, 9.0], 1.0, 20)
+    energy = judge(modelled, "modelled", NOTHING, counted([0] * 3), [1.0, 2.0, 9.0], 1.0, 0.0, 20)
     assert (energy.source, energy.energy_mj, energy.times_s) == ("modelled", 6.0, ())
 
 
@@ -249,6 +292,22 @@ def test_a_meter_is_found_out_where_there_is_one(tmp_path: Path) -> None:
         assert least_window_ms(session.device.meter, 20) == 1200
 
 
+def test_readings_that_are_only_repeated_are_not_asked_for(tmp_path: Path) -> None:
+    chip = "class/hwmon/hwmon0"
+    tree(tmp_path / "sys", {f"{chip}/name": "ina226", f"{chip}/power1_input": 2_500_000})
+    hwmon = {"kind": "hwmon", "chip": "ina226", "interval_ms": 50}
+    for told, interval_ms in ((None, 50), (35, 50), (140, 140), ("often", 50)):
+        if told is not None:
+            tree(tmp_path / "sys", {f"{chip}/update_interval": told})
+        with session_of(tmp_path, hwmon) as session:
+            settle_meter(session)
+            assert session.device.meter.interval_ms == interval_ms
+    with session_of(tmp_path, {"kind": "nvml", "interval_ms": 20}) as session:
+        settle_meter(session)
+        assert session.device.meter.interval_ms == 100
+        assert least_window_ms(session.device.meter, 20) == 2400
+
+
 def test_hwmon_is_found_by_chip_and_channel_or_label(tmp_path: Path) -> None:
     mon = "class/hwmon"
     tree(
@@ -305,7 +364,7 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
             power = meter.power(done, values_of(done))
         finally:
             meter.close()
-        energy = judge(session.device, "command", power, done, [1.0, 3.0], 1.2, 10)
+        energy = judge(session.device, "command", power, done, [1.0, 3.0], 1.2, 0.0, 10)
     if reason:
         assert reason in "; ".join(energy.reasons)
     else:
@@ -361,9 +420,25 @@ def test_clock_heat_and_throttling_are_seen(tmp_path: Path) -> None:
         (tmp_path / "sys/class/thermal/cooling_device0/cur_state").write_text("2\n")
         assert environment(sensors, session.run(["sleep", "1"], tick_ms=50), 1.0, None).throttled is True
         found = fingerprint(session, "/nowhere")
+        counter = tmp_path / "sys" / cpu / "thermal_throttle/core_throttle_count"
+        counter.write_text("4\n")
+        (tmp_path / "sys/class/thermal/cooling_device0/cur_state").write_text("0\n")
+        later = session.run(["sleep", "0.3"], tick_ms=50)
+        assert environment(sensors, later, 0.3, None).throttled is False
+        before = done.samples[-1].values
+        assert environment(sensors, later, 0.3, None, before).throttled is True, "between two windows"
     assert found["governor"] == "schedutil"
     assert found["cpu"] != "unknown"
     assert found["tool_sha256"] == "unknown"
+
+
+def test_only_the_cores_that_work_are_watched(tmp_path: Path) -> None:
+    cpus = "devices/system/cpu"
+    tree(tmp_path / "sys", {f"{cpus}/cpu{core}/cpufreq/scaling_cur_freq": 1000 * core for core in (2, 3, 4)})
+    made = device({"kind": "modelled"}, sysfs=str(tmp_path / "sys"), directory=str(tmp_path / "work"))
+    with Session(made.model_copy(update={"cores": (2, 3, 4), "threads": 2})) as session:
+        assert [path.split("/")[-3] for path in find_sensors(session).frequencies] == ["cpu2", "cpu3"]
+        assert fingerprint(session, "/nowhere")["cores"] == "2,3"
 
 
 def test_a_device_that_tells_nothing_is_not_said_to_be_quiet(tmp_path: Path) -> None:
