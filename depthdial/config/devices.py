@@ -24,6 +24,8 @@ AbsolutePath = Annotated[str, StringConstraints(pattern=rf"^(/{_SEGMENT})+$", ma
 """An absolute path on a device."""
 Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=400)]
 """One word of a command. It is handed to the program as it is; no shell reads it."""
+ConfigPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./][A-Za-z0-9_./+,=@-]*$", max_length=400)]
+"""A file here that the OpenSSH client reads. To reach a jump host it hands the path to a shell as it is."""
 
 
 class _Meter(Section):
@@ -112,8 +114,8 @@ class Device(Section):
     host: Destination = LOCAL
     """`local`, or an SSH destination: usually an alias of your own ssh_config, whose keys, agents, jump hosts and
     ports are honoured. The host key must be known already."""
-    ssh_config: str | None = None
-    """Another file in place of your ~/.ssh/config."""
+    ssh_config: ConfigPath | None = None
+    """Another file in place of your ~/.ssh/config: letters, digits and `_ . / + , = @ -`."""
     target: Name
     """What the device runs: the name of a target of the targets file."""
     cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = Field(default=(0,), min_length=1)

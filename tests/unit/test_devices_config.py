@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from depthdial.config.benchmark import Benchmark
-from depthdial.config.devices import AutoMeter, Device, load_devices
+from depthdial.config.devices import AutoMeter, CommandMeter, Device, load_devices
 from depthdial.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[2] / "config" / "devices.yaml"
@@ -77,6 +77,39 @@ def test_directories_that_lead_elsewhere_are_refused(directory: str) -> None:
 @pytest.mark.parametrize("directory", [".cache/depthdial", "/var/tmp/dd", "work", "a/.b/c-d_e.f"])
 def test_plain_directories_are_accepted(directory: str) -> None:
     assert Device(name="a", target="host", directory=directory).directory == directory
+
+
+HOSTILE = [
+    "; touch trap",
+    "$(touch trap)",
+    "`touch trap`",
+    "a\ntouch trap",
+    "a|b",
+    "-oProxyCommand=x",
+    "a b",
+    "../b",
+    "%h",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("key", ["name", "host", "target", "directory", "runtime", "sysfs"])
+def test_hostile_names_are_refused(key: str, text: str) -> None:
+    with pytest.raises(ValidationError, match=key):
+        Device.model_validate({"name": "a", "target": "host", key: text})
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text != "../b"])
+def test_a_client_configuration_whose_path_a_shell_would_read_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="ssh_config"):
+        Device(name="a", target="host", host="board", ssh_config=text)
+
+
+def test_a_word_with_a_line_break_is_refused() -> None:
+    with pytest.raises(ValidationError, match="launcher"):
+        Device(name="a", target="host", launcher=("nice", "a\ntouch trap"))
+    with pytest.raises(ValidationError, match="command"):
+        CommandMeter(kind="command", command=("a\ntouch trap",))
 
 
 @given(st.text(max_size=30))
