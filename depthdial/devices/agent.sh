@@ -7,7 +7,6 @@ export LC_ALL
 umask 077
 watched=
 scratch=
-held=
 break='
 '
 
@@ -17,9 +16,23 @@ leave() {
 trap leave EXIT
 trap 'exit 1' HUP PIPE TERM
 
-# enter FOLDER: make it the one folder in which everything happens; say its absolute path.
+# enter FOLDER: make it the one folder in which everything happens; say its absolute path. A folder that somebody else
+# owns or may write to is refused: there, tools could be swapped after their hashes were checked.
 enter() {
-    if mkdir -p -- "$1" && cd -- "$1" && mkdir -- "session.$$"; then
+    if ! { mkdir -p -- "$1" && cd -- "$1"; }; then
+        printf 'entered 1 -\n'
+        return
+    fi
+    mode=$(ls -ld .)
+    case $mode in
+    ?????w* | ????????w*) mode= ;;
+    esac
+    if [ -z "$mode" ] || ! [ -O . ]; then
+        printf 'entered 2 -\n'
+        return
+    fi
+    rm -rf -- "session.$$" # of a session that was killed and had this number
+    if mkdir -- "session.$$"; then
         scratch=$PWD/session.$$
         printf 'entered 0 %s\n' "$PWD"
     else
@@ -46,7 +59,6 @@ lock() {
         sleep 1
     done
     printf '%s\n' "$1" >lock
-    held=yes
     set +f
     for old in session.* incoming.*; do
         case $old in
@@ -93,7 +105,7 @@ observe() {
 run() {
     folder=$1 tick=$2 seconds=$3
     shift 3
-    : >"$scratch/samples" # the observer of a short program may be killed before it opens its file
+    (: >"$scratch/samples") # the observer of a short program may be killed before it opens its file
     read -r began _ </proc/uptime
     (cd -- "$folder" && exec "$@") >"$scratch/out" 2>"$scratch/err" </dev/null &
     tool=$!
@@ -119,10 +131,13 @@ watch() {
     printf 'watching 0 -\n'
 }
 
-# receive FOLDER: unpack the tar archive that follows on standard input.
+# receive FOLDER: unpack the tar archive that follows on standard input. What a tar that gave up leaves is read too, or
+# the sender would be cut off before it hears of it.
 receive() {
     tar -x -f - -C "$1" >&2
-    printf 'received %s -\n' "$?"
+    status=$?
+    cat >/dev/null
+    printf 'received %s -\n' "$status"
     exit 0
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from depthdial.config.devices import LOCAL, Device, ModelledMeter
 from depthdial.config.targets import Target
 from depthdial.devices.meters import open_meter, settle_meter
 from depthdial.devices.provision import check_machine, stored, try_tools
-from depthdial.devices.sensors import find_sensors
+from depthdial.devices.sensors import find_sensors, number
 from depthdial.devices.session import Session
 from depthdial.errors import DeviceError
 
@@ -88,9 +89,9 @@ def _runtime(session: Session, target: Target) -> Finding:
 def _disk(session: Session, target: Target) -> Finding:
     lines = (session.text("df", "-Pk", ".") or "").splitlines()
     fields = lines[-1].split() if len(lines) > 1 else []
-    if len(fields) < 4 or not fields[3].isdigit():
+    free_kb = number(fields[3]) if len(fields) > 3 else math.nan
+    if math.isnan(free_kb):
         return Finding("warning", "disk", "the free space could not be read")
-    free_kb = int(fields[3])
     text = f"{free_kb / 1e3:.0f} MB free in {session.root}"
     if free_kb < FREE_KB:
         return Finding("bad", "disk", f"{text}; {FREE_KB / 1e3:.0f} MB are needed. Make room or change `directory`")
@@ -126,7 +127,8 @@ def _clock_speed(session: Session, target: Target) -> Finding:
 def _heat(session: Session, target: Target) -> Finding:
     sensors = find_sensors(session)
     values = session.read(sensors.temperatures)
-    hot = max((float(value) / 1e3 for value in values.values() if value.lstrip("-").isdigit()), default=None)
+    degrees = [number(value) / 1e3 for value in values.values()]
+    hot = max((value for value in degrees if math.isfinite(value)), default=None)
     states = session.read(sensors.coolers)
     if any(value not in ("0", "") for value in states.values()):
         return Finding("warning", "heat", "a cooling device slows the processor right now; let it cool, add a fan")
@@ -136,8 +138,9 @@ def _heat(session: Session, target: Target) -> Finding:
 
 
 def _load(session: Session, target: Target) -> Finding:
-    text = session.text("cat", "/proc/loadavg") or ""
-    load = float(text.split()[0]) if text else 0.0
+    load = number((session.text("cat", "/proc/loadavg") or "").partition(" ")[0])
+    if math.isnan(load):
+        return Finding("warning", "load", "could not be read")
     if load > BUSY_LOAD:
         return Finding("warning", "load", f"load {load:g}: something else is running there; end it before measuring")
     return Finding("good", "load", f"load {load:g}")
@@ -167,11 +170,11 @@ def _meter(session: Session, target: Target) -> Finding:
 
 def _clock(session: Session, target: Target) -> Finding:
     before = time.time()
-    text = session.text("date", "+%s") or ""
+    seconds = number(session.text("date", "+%s") or "")
     after = time.time()
-    if not text.isdigit():
+    if math.isnan(seconds):
         return Finding("warning", "clock", "could not be read")
-    off = int(text) + 0.5 - (before + after) / 2
+    off = seconds + 0.5 - (before + after) / 2
     if abs(off) > CLOCK_OFF_S:
         return Finding(
             "warning", "clock", f"{off:+.0f} s from this machine's; set it (records carry this machine's time)"

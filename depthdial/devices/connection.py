@@ -8,22 +8,34 @@ ever part of a command line that a shell reads.
 from __future__ import annotations
 
 import os
-import selectors
+import re
+import select
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from depthdial.config.devices import LOCAL, Device
 from depthdial.errors import DeviceError
 
 CONNECT_S = 20
 ALIVE_S = 10
+TAKE_S = 60
+"""A far side that takes nothing of what is sent for so long is given up."""
 CHUNK = 1 << 16
+LONGEST_LINE = 1 << 16
+"""Bytes of an answer's line, and of what the program that gives the connection may say."""
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def plain(data: bytes | bytearray) -> str:
+    """What a device says, without characters that could move the cursor or hide text where it is shown."""
+    return _UNSEEN.sub("", data.decode("utf-8", "replace"))
 
 
 class Runner(Protocol):
@@ -82,6 +94,11 @@ class SshRunner:
             "BatchMode=yes",
             "StrictHostKeyChecking=yes",
             "NoHostAuthenticationForLocalhost=no",
+            "VerifyHostKeyDNS=no",
+            "UpdateHostKeys=no",
+            # A connection that is there already may have been opened without a look at the host key.
+            "ControlMaster=no",
+            "ControlPath=none",
             f"ConnectTimeout={CONNECT_S}",
             f"ServerAliveInterval={ALIVE_S}",
             "ServerAliveCountMax=3",
@@ -111,30 +128,32 @@ class SshRunner:
         The client starts another client for each jump, which the options above do not reach.
         Raises DeviceError that names the host.
         """
-        waiting, seen = [self.device.host], set()
+        waiting, seen = hops(self.settings(self.device.host)), set()
         while waiting:
-            host = waiting.pop()
-            if host in seen:
+            hop = waiting.pop()
+            if hop in seen:
                 continue
-            seen.add(host)
-            settings = self.settings(host)
-            if host != self.device.host and settings.get("stricthostkeychecking") not in ("true", "yes", "ask"):
+            seen.add(hop)
+            if "%" in hop:
                 raise DeviceError(
-                    f"device {self.device.name}: its jump host {host} has StrictHostKeyChecking "
-                    f"{settings.get('stricthostkeychecking')}, so an unknown host key would be accepted unseen; "
-                    f"set it to yes in your ssh_config"
+                    f"device {self.device.name}: its jump host {hop} is named by a token, so how its key is checked "
+                    f"cannot be looked up; name the jump host outright in your ssh_config"
                 )
-            if settings.get("proxyjump", "none") != "none":
-                waiting += [hop.removeprefix("ssh://") for hop in settings["proxyjump"].split(",")]
+            settings = self.settings(*destination(hop))
+            strict = settings.get("stricthostkeychecking")
+            if strict not in ("true", "yes", "ask"):
+                raise DeviceError(
+                    f"device {self.device.name}: its jump host {hop} has StrictHostKeyChecking {strict}, so an unknown "
+                    f"host key would be accepted unseen; set it to yes in your ssh_config"
+                )
+            waiting += hops(settings)
 
-    def settings(self, host: str) -> dict[str, str]:
+    def settings(self, host: str, *options: str) -> dict[str, str]:
         """What the user's configuration says of a host, by lower-case key."""
         config = ["-F", self.device.ssh_config] if self.device.ssh_config else []
-        user, _, rest = host.rpartition("@")
-        name, _, port = rest.partition(":")
-        words = ["ssh", *config, "-G", *(["-l", user] if user else []), *(["-p", port] if port.isdigit() else [])]
+        words = ["ssh", *config, "-G", *options, "--", host]
         try:
-            done = subprocess.run([*words, "--", name], capture_output=True, text=True, timeout=CONNECT_S, check=True)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=CONNECT_S, check=True)
         except FileNotFoundError:
             raise DeviceError(
                 f"device {self.device.name}: there is no OpenSSH client here; install openssh-client"
@@ -143,6 +162,19 @@ class SshRunner:
             said = getattr(error, "stderr", "") or str(error)
             raise DeviceError(f"device {self.device.name}: ssh cannot read its configuration: {said.strip()}") from None
         return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+
+
+def hops(settings: Mapping[str, str]) -> list[str]:
+    """The jump hosts of a host with these settings."""
+    jump = settings.get("proxyjump", "none")
+    return [] if jump == "none" else jump.split(",")
+
+
+def destination(hop: str) -> list[str]:
+    """Host and options by which the client reaches a jump host ``[user@]host[:port]``; an address may stand in []."""
+    user, _, rest = hop.removeprefix("ssh://").rpartition("@")
+    name, _, port = rest.rpartition(":") if re.search(r":[0-9]+$", rest) else (rest, "", "")
+    return [name.strip("[]"), *(["-l", user] if user else []), *(["-p", port] if port else [])]
 
 
 def runner_for(device: Device) -> Runner:
@@ -170,7 +202,7 @@ def explain_ssh(device: Device, errors: str) -> str:
         ),
         (
             ("Permission denied", "Too many authentication failures"),
-            f"{host} does not accept your key: {_last(errors)}. Without a passphrase prompt, `ssh {option}-o "
+            f"{host} does not accept your key: {last_line(errors)}. Without a passphrase prompt, `ssh {option}-o "
             f"BatchMode=yes {host} true` must work",
         ),
         (("Could not resolve hostname",), f"there is no host {host}; mend `host`, or add it to your ssh_config"),
@@ -180,12 +212,13 @@ def explain_ssh(device: Device, errors: str) -> str:
     for texts, meaning in known:
         if any(text in errors for text in texts):
             return meaning
-    return f"the connection to {host} was lost" + (f": {_last(errors)}" if errors else "")
+    return f"the connection to {host} was lost" + (f": {last_line(errors)}" if errors else "")
 
 
-def _last(errors: str) -> str:
+def last_line(errors: str) -> str:
+    """The last line of what a program said that says anything."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "it said nothing"
 
 
 class ConnectionLostError(DeviceError):
@@ -200,6 +233,7 @@ class Channel:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             runner.command(),
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -210,16 +244,17 @@ class Channel:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._output, selectors.EVENT_READ)
+        os.set_blocking(self._input.fileno(), False)
         self._buffer = bytearray()
         self.send(agent_source())
 
     def send(self, data: bytes) -> None:
         """Hand bytes over. Raises ConnectionLostError."""
+        left = memoryview(data)
         try:
-            self._input.write(data)
-            self._input.flush()
+            while left:
+                self._wait(self._input, select.POLLOUT, TAKE_S)
+                left = left[os.write(self._input.fileno(), left) :]
         except OSError:
             raise self.lost() from None
 
@@ -231,13 +266,15 @@ class Channel:
         self.send("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
     def line(self, seconds: float) -> str:
-        """The next line without its end."""
+        """The next line without its end, made plain."""
         limit = time.monotonic() + seconds
         while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > LONGEST_LINE:
+                raise DeviceError(f"device {self.name}: said a line without end: {plain(self._buffer[:80])!r}...")
             self._fill(limit)
-        line = bytes(self._buffer[:end])
+        line = plain(self._buffer[:end])
         del self._buffer[: end + 1]
-        return line.decode("utf-8", "replace")
+        return line
 
     def exactly(self, count: int, seconds: float) -> bytes:
         """The next ``count`` bytes."""
@@ -254,19 +291,24 @@ class Channel:
             self._input.close()
 
     def _fill(self, limit: float) -> None:
-        if not self._selector.select(max(0.0, limit - time.monotonic())):
-            raise ConnectionLostError(f"device {self.name}: no answer in time; is it hung, or its network slow?")
+        self._wait(self._output, select.POLLIN, limit - time.monotonic())
         data = os.read(self._output.fileno(), CHUNK)
         if not data:
             raise self.lost()
         self._buffer += data
+
+    def _wait(self, stream: IO[bytes], event: int, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(stream, event)
+        if not poll.poll(1000 * max(0.0, seconds)):
+            raise ConnectionLostError(f"device {self.name}: no answer in time; is it hung, or its network slow?")
 
     def lost(self) -> ConnectionLostError:
         """The error that says why the far side is gone."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
         self._errors.seek(0)
-        errors = self._errors.read().decode("utf-8", "replace").strip()
+        errors = plain(self._errors.read(LONGEST_LINE)).strip()
         return ConnectionLostError(f"device {self.name}: {self.runner.explain(errors)}")
 
     def close(self, patience_s: float = 5.0) -> None:
@@ -280,6 +322,5 @@ class Channel:
                 self._process.wait(1)
             self._process.kill()
             self._process.wait()
-        self._selector.close()
         self._output.close()
         self._errors.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from depthdial.deploy.manifest import NAME, Manifest, read_manifest
+from depthdial.devices.connection import last_line
 from depthdial.devices.session import Session
 from depthdial.errors import DeviceError
 from depthdial.files import sha256_file
@@ -70,10 +71,9 @@ def try_tools(session: Session, folder: str) -> None:
     for name in TOOLS:
         done = session.run([*session.device.launcher, f"{folder}/{name}", "--list_drivers"])
         if done.status != 0 or "local-sync" not in done.output:
-            said = (done.errors or done.output).strip().splitlines()
             raise DeviceError(
-                f"device {session.device.name}: {folder}/{name} does not run there (status {done.status}"
-                f"{': ' + said[-1] if said else ''}); does its C library suit the wheel (glibc 2.27 or later)? "
+                f"device {session.device.name}: {folder}/{name} does not run there (status {done.status}: "
+                f"{last_line(done.errors or done.output)}); does its C library suit the wheel (glibc 2.27 or later)? "
                 f"If not, build IREE {runtime_version()} there and name it as `runtime`"
             )
 
@@ -131,7 +131,8 @@ def _must(session: Session, *program: str) -> None:
     done = session.run(program)
     if done.status:
         raise DeviceError(
-            f"device {session.device.name}: {program[0]} failed there: {done.errors.strip()}; {session.disk_report()}"
+            f"device {session.device.name}: {program[0]} failed there: {last_line(done.errors)}; "
+            f"{session.disk_report()}"
         )
 
 

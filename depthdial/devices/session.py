@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import tarfile
 import time
@@ -14,13 +15,19 @@ from pathlib import Path
 from types import TracebackType
 
 from depthdial.config.devices import Device
-from depthdial.devices.connection import CONNECT_S, Channel, Runner, runner_for
+from depthdial.devices.connection import CONNECT_S, Channel, Runner, plain, runner_for
 from depthdial.errors import DeviceError
 
 logger = logging.getLogger(__name__)
 ANSWER_S = 30.0
 SLACK_S = 30.0
 CONNECT_ATTEMPTS = 3
+LARGEST = 256 << 20
+"""Bytes that a program on a device may leave, its output, errors or samples: a benchmark's report has 500 for each
+inference."""
+_UPTIME = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
+_SAMPLE = re.compile(rf"({_UPTIME})\t(?:([0-9]{{1,12}})|-)(?:\t(.*))?")
+_RESULT = re.compile(rf"({_UPTIME}) ({_UPTIME}) ([0-9]{{1,12}}) ([0-9]{{1,12}}) ([0-9]{{1,12}})")
 
 
 @dataclass(frozen=True)
@@ -109,24 +116,28 @@ class Session:
         self.channel.request("run", folder, f"{tick_ms / 1000:.3f}", str(int(limit_s) + 1), *program)
         status, rest = self._answer("done", limit_s + SLACK_S)
         ended = time.monotonic()
-        fields = rest.split()
-        if len(fields) != 5:
+        result = _RESULT.fullmatch(rest)
+        if result is None:
             raise DeviceError(
                 f"device {self.device.name}: {program[0]} left no result there; is the disk of {self.root} full?"
             )
-        sizes = [int(size) for size in fields[2:]]
-        output, errors, samples = (self.channel.exactly(size, ANSWER_S + size / 1e5) for size in sizes)
-        text = samples.decode("utf-8", "replace")
+        sizes = [int(size) for size in result.groups()[2:]]
+        if max(sizes) > LARGEST:
+            raise DeviceError(
+                f"device {self.device.name}: {program[0]} is said to have left {max(sizes)} bytes there, more than "
+                f"any program that is run; look at the device"
+            )
+        output, errors, samples = (plain(self.channel.exactly(size, ANSWER_S + size / 1e5)) for size in sizes)
         return Finished(
             status=status,
-            began_s=float(fields[0]),
-            ended_s=float(fields[1]),
+            began_s=float(result[1]),
+            ended_s=float(result[2]),
             host_began_s=began,
             host_ended_s=ended,
-            output=output.decode("utf-8", "replace"),
-            errors=errors.decode("utf-8", "replace"),
-            samples=parse_samples(text),
-            overdue=text.endswith("overdue\n"),
+            output=output,
+            errors=errors,
+            samples=parse_samples(samples),
+            overdue=samples.endswith("overdue\n"),
         )
 
     def text(self, *program: str, folder: str = ".") -> str | None:
@@ -172,7 +183,8 @@ class Session:
             lines = (self.text("df", "-Pk", ".") or "").splitlines()
         except DeviceError:
             lines = []
-        free = f"{lines[-1].split()[3]} kB free there" if len(lines) > 1 else "so full that nothing can be written"
+        fields = lines[-1].split() if len(lines) > 1 else []
+        free = f"{fields[3]} kB free there" if len(fields) > 3 else "so full that nothing can be written"
         return f"files could not be written to {self.root} ({free}); make room, or change `directory`"
 
 
@@ -196,9 +208,14 @@ def enter(device: Device, runner: Runner, folder: str) -> tuple[Channel, str]:
             return channel, root
         channel.close()
         break
+    if status == 2:
+        raise DeviceError(
+            f"device {device.name}: the folder {device.directory} there belongs to somebody else, or others may write "
+            f"to it and could swap the tools that run there; `chmod go-w` it, or change `directory`"
+        )
     raise DeviceError(
         f"device {device.name}: cannot make the folder {device.directory} there; is the disk full or read-only, or "
-        f"does it belong to somebody else? Mend that, or change `directory`"
+        f"may you not write beside it? Mend that, or change `directory`"
     )
 
 
@@ -206,7 +223,7 @@ def answer(channel: Channel, verb: str, seconds: float) -> tuple[int, str]:
     """Status and text of the far side's answer to ``verb``. Raises DeviceError for anything else."""
     line = channel.line(seconds)
     words = line.split(" ", 2)
-    if len(words) < 3 or words[0] != verb or not words[1].isdigit():
+    if len(words) < 3 or words[0] != verb or not re.fullmatch("[0-9]{1,3}", words[1]):
         raise DeviceError(
             f"device {channel.name}: expected {verb!r}, got {line[:200]!r}; does a login script on the device "
             f"print something? It must not when there is no terminal"
@@ -228,12 +245,9 @@ class _Sink:
 def parse_samples(text: str) -> tuple[Sample, ...]:
     """The samples of ``agent.sh``: tab-separated uptime, peak kB (or ``-``) and values; other lines are left out."""
     samples = []
-    for line in text.splitlines():
-        fields = line.split("\t")
-        try:
-            uptime = float(fields[0])
-        except ValueError:
-            continue
-        peak = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else None
-        samples.append(Sample(uptime, peak, tuple(fields[2:])))
+    for line in text.split("\n"):
+        if found := _SAMPLE.fullmatch(line):
+            uptime, peak, values = found.groups()
+            seen = () if values is None else tuple(values.split("\t"))
+            samples.append(Sample(float(uptime), int(peak) if peak else None, seen))
     return tuple(samples)

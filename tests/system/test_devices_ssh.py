@@ -11,7 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from depthdial.config.targets import Target
 from depthdial.deploy.manifest import read_manifest, write_manifest
 from depthdial.devices.benchmark import benchmark_device
 from depthdial.devices.check import check_device
+from depthdial.devices.meters import open_meter
 from depthdial.devices.provision import Bundle, provide_bundle, remove, stored
 from depthdial.devices.records import read_records
 from depthdial.devices.session import Session
@@ -65,6 +68,19 @@ def other(tmp_path: Path) -> Iterator[SshDevice]:
 def bench(device: Device, bundles: list[Path], out: Path, settings: Benchmark = QUICK) -> pd.DataFrame:
     benchmark_device(device, bundles, settings, CACHE, out / "records.jsonl", out / "latency.parquet")
     return pd.read_parquet(out / "latency.parquet")
+
+
+def busybox(folder: Path) -> str:
+    """A folder with the programs of a device that has BusyBox alone."""
+    program = shutil.which("busybox")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs busybox; tests/system/install.sh installs it")
+    folder.mkdir()
+    for name in subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split():
+        (folder / name).symlink_to(program)
+    if not (folder / "flock").exists():  # Debian builds BusyBox without it
+        (folder / "flock").symlink_to(shutil.which("flock") or "")
+    return str(folder)
 
 
 def written(out: Path) -> list[str]:
@@ -118,9 +134,7 @@ def test_what_was_changed_on_the_device_is_put_right(board: SshDevice, bundles: 
 
 
 def test_a_changed_host_key_is_refused(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
-    board.kill()
-    board.new_key("host_key")
-    board.start()
+    change_key(board)
     with pytest.raises(DeviceError, match=r"device board: the host key of board is not the one you know"):
         bench(board.device(), bundles, tmp_path / "out")
     assert written(tmp_path / "out") == []
@@ -136,9 +150,46 @@ def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(bo
     assert (board.folder / "known_hosts").read_text() == ""
 
 
-def test_a_jump_host_whose_key_would_be_accepted_unseen_is_refused(board: SshDevice) -> None:
-    board.write_client("ProxyJump gate", "Host gate", "HostName 127.0.0.1", "StrictHostKeyChecking accept-new")
-    with pytest.raises(DeviceError, match="its jump host gate has StrictHostKeyChecking accept-new"):
+def test_a_connection_that_was_opened_without_a_look_at_the_host_key_is_not_joined(board: SshDevice) -> None:
+    (board.folder / "known_hosts").write_text("")
+    with TemporaryDirectory() as folder:  # the path of a socket must be short
+        board.write_client("ControlMaster auto", f"ControlPath {folder}/master")
+        client = ["ssh", "-F", str(board.folder / "ssh_config"), "-o", "BatchMode=yes"]
+        careless = [*client, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-N", "board"]
+        master = subprocess.Popen(careless, stderr=subprocess.DEVNULL)
+        try:
+            wait_for((Path(folder) / "master").exists)
+            subprocess.run([*client, "-o", "StrictHostKeyChecking=yes", "board", "true"], check=True)  # joins it
+            with pytest.raises(DeviceError, match="the host key of board is not known; connect once by hand"):
+                Session(board.device())
+        finally:
+            master.terminate()
+            master.wait()
+
+
+@pytest.mark.parametrize(
+    ("host", "jump", "section"),
+    [
+        ("board", "gate", "gate"),
+        ("board", "me@gate:2222", "gate"),
+        ("board", "first,127.0.0.1", "127.0.0.1"),
+        ("board", "[2001:db8::7]:2222", "2001:db8::7"),
+        ("2001:db8::1", "gate", "gate"),
+        ("me@2001:db8::1", "[::1]", "::1"),
+    ],
+)
+def test_a_jump_host_whose_key_would_be_accepted_unseen_is_refused(
+    board: SshDevice, host: str, jump: str, section: str
+) -> None:
+    jumps = [f"Host board 2001:db8::1\nProxyJump {jump}", f"Host {section}", "StrictHostKeyChecking accept-new"]
+    board.write_client(*jumps)
+    with pytest.raises(DeviceError, match=rf"its jump host \S*{section}\S* has StrictHostKeyChecking accept-new"):
+        Session(board.device(host=host))
+
+
+def test_a_jump_host_that_cannot_be_looked_up_is_refused(board: SshDevice) -> None:
+    board.write_client("ProxyJump gate-%h", "Host gate-*", "StrictHostKeyChecking no")
+    with pytest.raises(DeviceError, match="its jump host gate-%h is named by a token"):
         Session(board.device())
 
 
@@ -205,15 +256,19 @@ def test_a_connection_cut_and_a_server_killed_during_a_measurement(
     assert written(tmp_path / "out") == ["latency.parquet", "records.jsonl"]
 
 
+@pytest.mark.parametrize("programs", ["GNU", "BusyBox"])
 @pytest.mark.parametrize("kind", ["full file system", "limit of the user"])
-def test_a_full_disk_is_told_and_leaves_nothing_behind(bundles: list[Path], tmp_path: Path, kind: str) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing_behind(
+    bundles: list[Path], tmp_path: Path, kind: str, programs: str
+) -> None:
+    path = busybox(tmp_path / "bin") if programs == "BusyBox" else None
     limit = 1_000_000 if kind == "limit of the user" else None
-    board = SshDevice(tmp_path / "board", "board", largest_file=limit)
+    board = SshDevice(tmp_path / "board", "board", path, largest_file=limit)
     board.work.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(board.work)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(board.work)]
     if limit is None and subprocess.run(mount, capture_output=True, check=False).returncode:
-        board.close()
-        pytest.skip("file systems may not be mounted here")
+        board.close()  # a namespace of the user's own is no way out: sshd cannot become its other users in it
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs the right to mount a file system")
     try:
         with pytest.raises(DeviceError, match=r"files could not be written to .*/work \(.*\); make room"):
             bench(board.device(), bundles, tmp_path / "out")
@@ -274,6 +329,95 @@ def test_the_lock_of_a_killed_run_ends_with_what_it_started(board: SshDevice) ->
         assert 1 < time.monotonic() - began < 15
         leftovers = [path.name for path in board.work.glob("session.*")]
     assert len(leftovers) <= 2
+
+
+def change_key(board: SshDevice) -> None:
+    board.kill()
+    board.new_key("host_key")
+    board.start()
+
+
+def fill_disk(board: SshDevice) -> None:
+    board.kill()
+    board.largest_file = 1_000_000
+    board.start()
+
+
+@pytest.mark.parametrize(
+    ("ailment", "why"),
+    [
+        ("changed key", "the host key of board is not the one you know"),
+        ("wrong architecture", "its architecture is x86_64, but target arm is compiled for aarch64"),
+        ("full disk", "files could not be written to"),
+        ("held", "held by .* pid .*, another benchmark, since .* for longer than lock_minutes"),
+    ],
+)
+def test_what_ails_one_device_leaves_the_other_alone(
+    board: SshDevice, other: SshDevice, bundles: list[Path], tmp_path: Path, ailment: str, why: str
+) -> None:
+    device, mine = board.device(lock_minutes=0.01), bundles
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        if ailment == "changed key":
+            change_key(board)
+        elif ailment == "wrong architecture":
+            mine = [make_bundle(tmp_path / "arm", masks=("1",), machine="aarch64", target="arm")]
+            device = board.device(target="arm")
+        elif ailment == "full disk":
+            fill_disk(board)
+        else:
+            stack.enter_context(Session(board.device())).lock("another benchmark")
+        run = pool.submit(bench, other.device(), bundles, tmp_path / "fine", QUICK.model_copy(update={"rounds": 5}))
+        wait_for(lambda: list(other.work.glob("session.*")), 30)
+        with pytest.raises(DeviceError, match=f"device board: .*{why}"):
+            bench(device, mine, tmp_path / "out")
+        assert not run.done()
+        assert list(run.result()["configuration"]) == ["c00", "c01", "c02", "c00"]
+    assert written(tmp_path / "out") == []
+    assert written(tmp_path / "fine") == ["latency.parquet", "records.jsonl"]
+
+
+def test_hostile_words_of_the_devices_file_are_read_by_no_shell(
+    board: SshDevice, bundles: list[Path], tmp_path: Path
+) -> None:
+    trap, seen = tmp_path / "trap", tmp_path / "seen"
+    hostile = [f"; touch {trap}", f"$(touch {trap})", f"`touch {trap}`", f"' && touch {trap} '", f"| tee {trap}", "*"]
+    launcher = ("env", *(f"WORD{index}={word}" for index, word in enumerate(hostile)))
+    bench(board.device(launcher=launcher), bundles[1:], tmp_path / "out")
+    assert set(launcher) <= set(read_records(tmp_path / "out" / "records.jsonl")[0].command)
+    script = tmp_path / "; touch trap"
+    script.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{seen}\nwhile :; do echo 5; sleep 0.1; done\n")
+    script.chmod(0o755)
+    for runs_on in ("host", "device"):
+        meter = CommandMeter(kind="command", command=(str(script), *hostile), runs_on=runs_on)
+        with Session(board.device(meter=meter)) as session:
+            open_meter(session).close()
+        assert seen.read_text().splitlines() == hostile
+        seen.unlink()
+    assert not list(tmp_path.rglob("trap"))
+
+
+def test_hostile_sensors_are_shown_and_never_run(board: SshDevice, tmp_path: Path) -> None:
+    trap, chip = tmp_path / "trap", tmp_path / "sys" / "class" / "hwmon" / "hwmon0"
+    chip.mkdir(parents=True)
+    hostile = f"\x1b[2J$(touch {trap})`touch {trap}`; touch {trap}"
+    for name in ("name", "in1_label", "in1_input", "curr1_input"):
+        (chip / name).write_text(hostile + "\n")
+    for meter, why in (
+        ({"chip": "ina226"}, rf"there: \[2J\$\(touch {trap}\)"),
+        ({"chip": hostile[1:], "channel": "VDD"}, "has no readable channel 'VDD'; there: .*in1_label"),
+    ):
+        device = board.device(meter={"kind": "hwmon", **meter}, sysfs=str(tmp_path / "sys"))
+        with Session(device) as session, pytest.raises(DeviceError, match=why) as caught:
+            open_meter(session)
+        assert str(caught.value).isprintable()
+    device = board.device(meter={"kind": "hwmon", "chip": hostile[1:]}, sysfs=str(tmp_path / "sys"))
+    with Session(device) as session:
+        meter = open_meter(session)
+        session.watch(meter.files)
+        done = session.run(["sleep", "0.3"], tick_ms=50)
+        assert done.samples[0].values == (hostile[1:], hostile[1:])
+        assert meter.power(done, [sample.values for sample in done.samples]).mean_w is None
+    assert not trap.exists()
 
 
 def test_nothing_hostile_is_read_by_a_shell(board: SshDevice, tmp_path: Path) -> None:
@@ -374,20 +518,14 @@ def test_an_emulated_aarch64_device_goes_the_same_way(
 
 
 def test_a_device_with_busybox_alone_is_enough(bundles: list[Path], tmp_path: Path) -> None:
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs busybox; tests/system/install.sh installs it")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
-        (programs / name).symlink_to(busybox)
-    if not (programs / "flock").exists():  # Debian builds BusyBox without it
-        (programs / "flock").symlink_to(shutil.which("flock") or "")
-    board = SshDevice(tmp_path / "board", "board", path=str(programs))
+    board = SshDevice(tmp_path / "board", "board", busybox(tmp_path / "bin"))
     try:
         found = check_device(board.device(), Target(triple="x86_64-unknown-linux-gnu", cpu="x86-64"))
         assert [finding for finding in found if finding.level == "bad"] == []
         assert len(bench(board.device(), bundles[1:], tmp_path / "out")) == 1
+        board.work.chmod(0o770)
+        with pytest.raises(DeviceError, match="belongs to somebody else, or others may write"):
+            Session(board.device())
     finally:
         board.close()
 
