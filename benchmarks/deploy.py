@@ -37,6 +37,8 @@ DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
 ROUNDS = 40
 SAMPLES = 16
+GEMM_SIDES = (256, 384, 768)
+"""Sides of square matrices whose product is timed; the fastest is the machine's peak."""
 Call = Callable[[], Any]
 Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
@@ -70,8 +72,14 @@ def paired(ours: Rounds, theirs: Rounds) -> float:
     return statistics.median(statistics.median(one) / statistics.median(other) for one, other in pairs)
 
 
-def peers(folder: Path, arch: Architecture, image: np.ndarray[Any, Any], threads: int) -> dict[str, Call]:
-    """ONNX Runtime and OpenVINO on the same weights, float32, with the stated number of threads."""
+def peers(
+    folder: Path, arch: Architecture, image: np.ndarray[Any, Any], threads: int, pinned: bool = True
+) -> dict[str, Call]:
+    """ONNX Runtime and OpenVINO on the same weights, float32, with the stated number of threads; they return logits.
+
+    OpenVINO pins its threads, as it does by default, unless ``pinned`` is false: it pins those of every model from
+    the first core on, and models that run side by side would share one.
+    """
     import onnxruntime
     import openvino
 
@@ -85,12 +93,13 @@ def peers(folder: Path, arch: Architecture, image: np.ndarray[Any, Any], threads
     hints = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": pinned,
         "INFERENCE_PRECISION_HINT": "f32",
     }
     request = openvino.Core().compile_model(str(model), "CPU", hints).create_infer_request()
     return {
-        "ONNX Runtime": lambda: session.run(None, {name: image}),
-        "OpenVINO": lambda: request.infer({0: image}),
+        "ONNX Runtime": lambda: session.run(None, {name: image})[0][0],
+        "OpenVINO": lambda: request.infer({0: image})[0][0],
     }
 
 
@@ -115,7 +124,10 @@ def against_peers(folders: Mapping[int, Path]) -> Json:
                 "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
                 "depthdial, compiler's tiles": lambda b=untiled, x=image[0]: b.logits(x, "c00"),
             }
-            taken = in_turn(calls | peers(folder, architecture(depth), image, threads))
+            calls |= peers(folder, architecture(depth), image, threads)
+            same_logits(calls)
+            products = {f"GEMM {side}": gemm(side) for side in GEMM_SIDES} if (depth, threads) == (56, 1) else {}
+            taken = in_turn(calls | products)
             found[f"resnet{depth} {threads}t"] = {
                 name: {
                     "median_ms": statistics.median(together(rounds)) * 1e3,
@@ -125,6 +137,22 @@ def against_peers(folders: Mapping[int, Path]) -> Json:
                 for name, rounds in taken.items()
             }
     return found
+
+
+def same_logits(calls: Mapping[str, Call]) -> None:
+    """Raises AssertionError that names the library unless all compute the same: nothing else is worth timing."""
+    logits = {name: call() for name, call in calls.items()}
+    for name, found in logits.items():
+        np.testing.assert_allclose(found, logits["depthdial"], rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+def gemm(side: int) -> Call:
+    """A product of single-precision matrices on one core: the rate of arithmetic that a network is held against."""
+    import torch
+
+    torch.set_num_threads(1)
+    left, right = torch.randn(side, side), torch.randn(side, side)
+    return lambda: left @ right
 
 
 class Untiled(Bundle):
@@ -149,7 +177,7 @@ def streams(folder: Path, arch: Architecture, count: int, seconds: float = 2.0) 
     makers: dict[str, Callable[[], Call]] = {
         "depthdial": lambda: _own_stream(folder, image),
         "ONNX Runtime": lambda: peers(folder, arch, image, 1)["ONNX Runtime"],
-        "OpenVINO": lambda: peers(folder, arch, image, 1)["OpenVINO"],
+        "OpenVINO": lambda: peers(folder, arch, image, 1, pinned=False)["OpenVINO"],
     }
     rates: dict[str, list[float]] = {name: [] for name in makers}
     for _ in range(3):
@@ -264,16 +292,6 @@ def storage(bundles: Mapping[str, Path]) -> Json:
     return {name: {"bytes": size(folder), **memory(folder)} for name, folder in bundles.items()}
 
 
-def gemm_peak() -> float:
-    """The best rate of single-precision matrix multiplication on one core here, in GMAC/s."""
-    import torch
-
-    torch.set_num_threads(1)
-    left, right = torch.randn(768, 768), torch.randn(768, 768)
-    least = min(_timed(lambda: left @ right) for _ in range(60))
-    return 768**3 / least / 1e9
-
-
 def measure(work: Path) -> Json:
     """Everything, on ResNet-20, -56 and -110 for images of 32 x 32 x 3."""
     folders = {}
@@ -290,16 +308,15 @@ def measure(work: Path) -> Json:
         "packed": make_packed(folder, CONFIGURATIONS),
     }
     stored = storage(bundles)  # before this process maps the weights too, and shares their pages
-    peak = gemm_peak()
     latencies = against_peers(folders)
+    products = {side: latencies["resnet56 1t"].pop(f"GEMM {side}") for side in GEMM_SIDES}
     return {
         "latencies": latencies,
         "configurations": configurations_in_turn(bundles["packed"]),
         "switch": {name: switching(bundles[name]) for name in ("packed", "apart")},
         "storage": stored,
-        "streams_per_s": streams(folder, arch, 2),
-        "gemm_gmac_per_s": peak,
-        "rate_gmac_per_s": arch.full_macs / latencies["resnet56 1t"]["depthdial"]["least_ms"] / 1e6,
+        "streams_per_s": streams(folder, arch, os.cpu_count() or 1),
+        "share_of_gemm_peak": min(arch.full_macs / side**3 / row["ours_over_it"] for side, row in products.items()),
     }
 
 
