@@ -79,7 +79,7 @@ def table(found: Json, figures: Json, about: Json) -> str:
         for name, row in found["configurations"].items()
     ]
     lines += ["", "## Twelve configurations: a module each, or packed as functions of one module", ""]
-    lines += ["| | bytes | PSS kB | of it own | own anonymous | load ms |", "|---|---:|---:|---:|---:|---:|"]
+    lines += ["| | bytes | PSS kB | own PSS kB | own anonymous kB | load ms |", "|---|---:|---:|---:|---:|---:|"]
     for name, key in (
         ("one configuration", "one"),
         ("twelve, a module each", "apart"),
@@ -92,8 +92,8 @@ def table(found: Json, figures: Json, about: Json) -> str:
         )
     lines += [
         "",
-        "PSS is that of the whole process, which is Python and IREE's runtime for the most part; so is `pss_ratio_k12`.",
-        "Of it own: what opening and running the bundle adds; by that measure twelve configurations, packed, take",
+        "PSS, and so `pss_ratio_k12`, is of the whole process: Python and IREE's runtime for the most part. Own is",
+        "what opening and running the bundle adds; by that measure twelve configurations, packed, take",
         f"{figures['pss_own_ratio_k12']:.2f} times what one takes.",
     ]
     lines += ["", "## As many streams of one thread as cores, ResNet-56: inferences per second", ""]
@@ -104,7 +104,7 @@ def table(found: Json, figures: Json, about: Json) -> str:
         "",
         "## Figures",
         "",
-        "`share_of_gemm_peak`: MACs per second of ResNet-56 on one thread over those of a product of matrices in PyTorch,",
+        "`share_of_gemm_peak`: MACs per second of ResNet-56 on one thread over those of a product of matrices,",
         "measured in the same rounds, of the size that is fastest.",
         "",
     ]
