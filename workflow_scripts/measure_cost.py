@@ -1,6 +1,5 @@
 """Measure the masks of the cost model on one device and fit it."""
 
-import logging
 from typing import Any
 
 import pandas as pd
@@ -25,15 +24,6 @@ def main(smk: Any) -> None:
     held_out = CostModel.model_validate(smk.params.cost_model).held_out
     model = fit_cost_model(pd.read_parquet(smk.output.latency), arch, device.name, held_out)
     write_cost_model(smk.output.model, model)
-    logging.getLogger("depthdial").info(
-        "cost model of %s on %s: mean error %.1f %%, largest %.1f %% on %d masks held out (%.1f %% by MACs alone)",
-        model.network,
-        device.name,
-        100 * model.mean_error,
-        100 * model.largest_error,
-        model.held_out,
-        100 * model.mean_error_macs,
-    )
 
 
 if "snakemake" in globals():

@@ -1,12 +1,13 @@
 """Choose the configurations of one network among its evaluated masks."""
 
+import logging
 from typing import Any
 
 import pandas as pd
 
 from depthdial.config.select import Select
 from depthdial.configurations import ConfigurationSet, write_configurations
-from depthdial.devices.costmodel import predicted_latency, read_cost_model
+from depthdial.devices.costmodel import predicted_latency, read_cost_model, told
 from depthdial.logs import configure_logging
 from depthdial.select.choose import choose
 
@@ -16,8 +17,11 @@ def main(smk: Any) -> None:
     configure_logging(smk.log[0])
     masks, cost = pd.read_parquet(smk.input.masks), "macs"
     if smk.input.cost:
-        masks["latency_ms"] = predicted_latency(read_cost_model(smk.input.cost), list(masks["mask"]))
+        model = read_cost_model(smk.input.cost)
+        masks["latency_ms"] = predicted_latency(model, list(masks["mask"]))
         cost = "latency_ms"
+        logger = logging.getLogger("depthdial")
+        logger.log(logging.INFO if model.valid else logging.WARNING, "%s", told(model))
     chosen = choose(masks, Select.model_validate(smk.params.select), cost)
     write_configurations(
         smk.output.configurations,

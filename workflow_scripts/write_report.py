@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from depthdial.devices.costmodel import read_cost_model, told
 from depthdial.devices.records import read_records
 from depthdial.files import write_text
 from depthdial.logs import configure_logging
@@ -32,10 +33,11 @@ def main(smk: Any) -> None:
     provenance = {"experiment": smk.wildcards.experiment, "commit": git_commit()}
     provenance |= versions("torch", "iree-base-compiler", "iree-base-runtime", "snakemake", "pulp", "highspy")
     drawn = iter(smk.input.dial_figures)
-    for dial in smk.params.dials:
+    costs = [told(read_cost_model(path)) for path in smk.input.cost] or [""] * len(smk.params.dials)
+    for dial, cost in zip(smk.params.dials, costs, strict=True):
         pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
         tables = [comparison(capital(table["heading"]), root / table["path"]) for table in dial["tables"]]
-        sections.append(Section(dial["title"], [], pictures, tables))
+        sections.append(Section(dial["title"], [], pictures, tables, cost))
     drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):
         pictures = [picture(path, captions) for path in islice(drawn, len(place["figures"]))]

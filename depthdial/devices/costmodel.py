@@ -1,8 +1,9 @@
 """The latency of any mask on one device, from a few dozen measured ones.
 
 A mask costs what no mask can skip plus what its kept blocks contribute. Blocks of the same shape contribute the same,
-so that a few dozen masks are enough for a deep network too. Fitted by least squares of relative errors; the error is
-that on masks that were measured but not fitted.
+so that a few dozen masks are enough for a deep network too. Fitted by least squares of relative errors with no
+contribution below zero (Lawson and Hanson 1974, chapter 23), for no block takes less than no time; the error is that on
+masks that were measured but not fitted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
+from scipy.optimize import nnls
 
 from depthdial.arch import Architecture
 from depthdial.config.benchmark import CostModel as Settings
@@ -74,6 +76,20 @@ def predicted_latency(model: CostModel, masks: Sequence[str]) -> NDArray[np.floa
     return np.array([model.latency_ms(Mask(mask)) for mask in masks])
 
 
+def told(model: CostModel) -> str:
+    """In sentences: what was chosen by the model, how far it errs, and whether its measurements hold up."""
+    mean, largest, by_macs = (
+        f"{100 * error:.1f} %" for error in (model.mean_error, model.largest_error, model.mean_error_macs)
+    )
+    text = (
+        f"The configurations of {model.network} were chosen by their latency on {model.device}, predicted from "
+        f"{model.fitted} measured masks. On {model.held_out} further masks the prediction errs by {mean} in the mean, "
+        f"{largest} at most; a line through MACs by {by_macs} in the mean."
+    )
+    noisy = "The device was too noisy when they were measured: the choice is not valid. Measure again."
+    return text if model.valid else f"{text} {noisy}"
+
+
 def cost_masks(n: int, settings: Settings) -> list[Mask]:
     """The full mask, the masks to fit and then those held out, all different, every number of kept blocks as likely.
 
@@ -122,7 +138,7 @@ def fit_cost_model(table: pd.DataFrame, arch: Architecture, device: str, held_ou
             f"device {device}: {fitted} masks are too few for {len(groups)} shapes of blocks; raise "
             f"benchmark.cost_model.masks"
         )
-    line = np.column_stack([np.ones(len(masks)), macs])
+    line = np.column_stack([np.ones(len(masks)), macs / macs.max()])
     predicted, parameters = _least_squares(design, measured, fitted)
     by_macs, _ = _least_squares(line, measured, fitted)
     errors = (np.abs(predicted - measured) / measured)[fitted:]
@@ -147,5 +163,5 @@ def _least_squares(
     """Predictions for all rows and parameters, from the first ``fitted`` rows, by relative errors."""
     weights = 1 / measured[:fitted]
     scaled = design[:fitted] * weights[:, None]
-    parameters = np.asarray(np.linalg.lstsq(scaled, np.ones(fitted), rcond=None)[0], np.float64)
+    parameters = np.asarray(nnls(scaled, np.ones(fitted))[0], np.float64)
     return design @ parameters, parameters

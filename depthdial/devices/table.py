@@ -135,7 +135,8 @@ def median_interval(
     medians = np.empty(resamples)
     for index in range(resamples):
         drawn = [groups[group] for group in generator.integers(len(groups), size=len(groups))]
-        medians[index] = np.median(np.concatenate([generator.choice(group, len(group)) for group in drawn]))
+        again = [group[generator.integers(len(group), size=len(group))] for group in drawn]
+        medians[index] = np.median(np.concatenate(again))
     more = len(groups) - 1
     factor = np.exp(student.ppf(0.975, more) * np.sqrt((more + 1) / more) * np.log(medians).std())
     return float(pooled / factor), float(pooled * factor)

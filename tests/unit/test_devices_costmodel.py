@@ -15,6 +15,7 @@ from depthdial.devices.costmodel import (
     fit_cost_model,
     predicted_latency,
     read_cost_model,
+    told,
     write_cost_model,
 )
 from depthdial.errors import ArtefactError, MeasurementError
@@ -54,7 +55,26 @@ def test_the_error_is_that_of_the_masks_held_out() -> None:
     noisy = fit_cost_model(table(masks, noise=0.05), ARCH, "pi", 8)
     assert 0.01 < noisy.mean_error < 0.1
     assert noisy.largest_error >= noisy.mean_error
-    assert not fit_cost_model(table(masks, valid=False), ARCH, "pi", 8).valid
+    assert f"errs by {100 * noisy.mean_error:.1f} % in the mean, {100 * noisy.largest_error:.1f} % at most" in told(
+        noisy
+    )
+    assert "not valid" not in told(noisy)
+
+
+def test_a_model_of_a_device_that_was_too_noisy_says_so() -> None:
+    model = fit_cost_model(table(cost_masks(9, Settings()), valid=False), ARCH, "pi", 8)
+    assert not model.valid
+    assert "too noisy when they were measured: the choice is not valid" in told(model)
+
+
+def test_no_block_takes_less_than_no_time() -> None:
+    masks = cost_masks(9, Settings())
+    frame = table(masks)
+    frame["latency_ms"] = [1.0 + 0.1 * (mask.bits[0] == "1") - 0.01 * mask.bits.count("1") for mask in masks]
+    model = fit_cost_model(frame, ARCH, "pi", 8)
+    assert min(model.base_ms, *model.blocks_ms) >= 0
+    assert model.blocks_ms[8] == 0
+    assert max(predicted_latency(model, [str(mask) for mask in masks])) < 1.2
 
 
 @given(st.integers(3, 54), st.integers(0, 50))
