@@ -170,7 +170,7 @@ class Bench:
         before, self.seen = self.seen, done.samples[-1].values if done.samples else ()
         reasons: tuple[str, ...] = ()
         if timed_s < self.settings.window_ms / 1000:
-            reasons = (f"it lasted {1000 * timed_s:.0f} ms, less than {self.settings.window_ms}",)
+            reasons = (f"it lasted {1000 * timed_s:.0f} ms, less than {self.settings.window_ms} ms",)
         energy = judge(
             self.session.device,
             self.meter.source,
