@@ -86,6 +86,7 @@ rule compile_cost:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
         deploy=GATE,
+        iree=IREE,
         code=code_digest("depthdial.deploy.compile", "depthdial.deploy.bundle"),
     script:
         "../workflow_scripts/compile_cost.py"

@@ -142,7 +142,7 @@ def deployed_weights(w):
 GATE = C.deploy.model_dump(mode="json", include={"gate_images", "tolerance_absolute", "tolerance_relative"})
 
 
-# Used by deploy.smk: another release of IREE makes other code.
+# Used by deploy.smk and bench.smk: another release of IREE makes other code.
 IREE = versions("iree-base-compiler")["iree-base-compiler"]
 
 

@@ -532,7 +532,7 @@ def test_a_device_with_busybox_alone_is_enough(bundles: list[Path], tmp_path: Pa
         board.close()
 
 
-EMULATOR = ("qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu")
+EMULATOR = ("qemu-aarch64-static", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu")
 
 
 def test_a_configuration_that_computes_something_else_there_is_not_measured(board: SshDevice, tmp_path: Path) -> None:
