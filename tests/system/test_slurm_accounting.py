@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.slurm_cluster import Cluster, run, succeeds, wait_until
-from tests.system.snakemake_run import BRIEF, ON_SLURM, Run, differing_results
+from tests.system.snakemake_run import BRIEF, ON_SLURM, SMALL, Run, checkout, differing_results, snakemake
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -40,3 +40,15 @@ def test_sacct_reports_what_jobs_have_come_to_and_a_gpu_is_asked_for(
     kept = run("sacct", "--noheader", "--allocations", "--parsable2", "--format=Comment,State")
     assert "rule_evaluate_masks_wildcards_digits_digits_resnet8_0_0|COMPLETED" in kept
     assert not differing_results(finished_locally / network, place / network)
+
+
+def test_a_whole_run_that_asks_sacct_ends_like_one_on_this_machine(
+    slurm_with_accounting: Cluster, tmp_path: Path
+) -> None:
+    here, there = (checkout(tmp_path / name) for name in ("here", "there"))
+    local = snakemake(here, "--cores", "2", *SMALL, timeout_s=900)
+    assert local.code == 0, local.text
+    done = snakemake(there, *ON_SLURM, *SMALL, "--slurm-status-command", "sacct", timeout_s=1800)
+    assert done.code == 0, done.text
+    assert "failed, SLURM status is" not in done.text
+    assert not differing_results(here / "results", there / "results")

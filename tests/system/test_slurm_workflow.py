@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from itertools import combinations
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
-from tests.system.slurm_cluster import Cluster, run, succeeds, wait_until
+from tests.system.slurm_cluster import Cluster, Job, run, succeeds, wait_until
 from tests.system.snakemake_run import (
     BRIEF,
     ON_SLURM,
@@ -46,8 +48,21 @@ def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.code == 0, done.text
     for job, state in ((cancelled, "CANCELLED"), (late, "TIMEOUT")):
         assert f"SLURM-job '{job.name}' failed, SLURM status is: '{state}'" in done.text
-    assert "exceeded memory limit" in done.text or "Error in rule prepare_data" in done.text
+    assert "exceeded memory limit" in slurm_logs(place, "prepare_data")
+    assert restarted(cut_off)
     return place
+
+
+def slurm_logs(place: Path, rule: str) -> str:
+    """What Slurm itself has written of the jobs of a rule; it is kept of those that failed, and runs."""
+    logs = (place / f".snakemake/slurm_logs/rule_{rule}").rglob("*.log")
+    return "".join(log.read_text(errors="replace") for log in logs)
+
+
+def restarted(job: Job) -> bool:
+    """Whether Slurm has started a job once more by itself, and it has completed then."""
+    told = run("scontrol", "show", "job", job.name)
+    return "Restarts=1 " in told and "JobState=COMPLETED " in told
 
 
 def test_the_results_are_those_of_one_machine(on_slurm: Path, finished_locally: Path) -> None:
@@ -91,22 +106,59 @@ def test_a_site_with_gpus_says_so_in_one_place(on_slurm: Path, slurm: Cluster, t
     assert "TresPerJob=gres:gpu:a100:1" in asked
 
 
+@pytest.mark.parametrize("accident", ["memory", "time", "scancel"])
 def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_completes(
-    on_slurm: Path, tmp_path: Path
+    accident: str, on_slurm: Path, slurm: Cluster, tmp_path: Path
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
     for made in ("masks/shard0.parquet", "masks.parquet"):
         (place / DIAL / made).unlink()
-    poor = ("--set-resources", "evaluate_masks:mem_mb=150", "--retries", "0")
-    done = snakemake(place, "masks_all", *ON_SLURM, *BRIEF, *poor)
+    poor = ("--set-resources", "evaluate_masks:mem_mb=150") if accident == "memory" else ()
+    head = Run(place, "masks_all", *ON_SLURM, *BRIEF, *poor, "--retries", "0")
+    if accident != "memory":
+        job = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd_0_0")
+        end = (
+            ("scontrol", "update", f"JobId={job.name}", "EndTime=now") if accident == "time" else ("scancel", job.name)
+        )
+        run(*end)
+    done = head.wait()
     assert done.code == 1
     assert "Error in rule evaluate_masks" in done.text
-    assert "SLURM status is: " in done.text
+    reason = {"memory": "(FAILED|OUT_OF_MEMORY)", "time": "TIMEOUT", "scancel": "CANCELLED"}[accident]
+    assert re.search(f"SLURM-job '.*' failed, SLURM status is: '{reason}", done.text)
     assert "logs/digits/evaluate_masks/digits-resnet20-sd-seed0-shard0.log" in done.text
-    logs = list((place / ".snakemake/slurm_logs/rule_evaluate_masks").rglob("*.log"))
-    assert any("exceeded memory limit" in log.read_text() for log in logs), logs
+    said = {"memory": "exceeded memory limit", "time": "DUE TO TIME LIMIT", "scancel": "CANCELLED AT"}[accident]
+    assert said in slurm_logs(place, "evaluate_masks")
     assert snakemake(place, "masks_all", *ON_SLURM, *BRIEF).code == 0
     assert not differing_results(place / DIAL / "masks", on_slurm / DIAL / "masks")
+
+
+def test_a_job_that_lives_on_without_its_node_is_not_run_beside_itself(
+    on_slurm: Path, slurm: Cluster, tmp_path: Path
+) -> None:
+    place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
+    (place / DIAL / "masks/shard0.parquet").unlink()
+    lock = place / "logs/digits/evaluate_masks/.digits-resnet20-sd-seed0-shard0.lock"
+    lock.unlink()
+    head = Run(place, f"{DIAL}/masks/shard0.parquet", *ON_SLURM, *BRIEF)
+    job = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd_0_0")
+    wait_until("it holds its lock", lambda: lock.exists() and lock.read_text() != "", timeout_s=120)
+    holder = psutil.Process(int(lock.read_text().split()[0]))
+    holder.suspend()  # until Slurm has given the node up
+    slurm.kill_daemon(job.node)
+    wait_until(
+        "it is started again, and waits",
+        lambda: "already run by process" in slurm_logs(place, "evaluate_masks"),
+        timeout_s=240,
+    )
+    assert holder.status() == psutil.STATUS_STOPPED
+    assert not (place / DIAL / "masks/shard0.parquet").exists()
+    holder.resume()
+    done = head.wait()
+    slurm.start_node(job.node)
+    assert done.code == 0, done.text
+    assert restarted(job)
+    assert not differing_results(on_slurm / DIAL / "masks", place / DIAL / "masks")
 
 
 def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
