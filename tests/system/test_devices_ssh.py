@@ -301,7 +301,7 @@ def test_a_held_device_is_waited_for_and_given_up_with_the_name_of_the_holder(
     caplog.set_level(logging.INFO)
     context = multiprocessing.get_context("fork")
     ready = context.Event()
-    holder = context.Process(target=hold, args=(board.device(), ready, 4))
+    holder = context.Process(target=hold, args=(board.device(), ready, 12))
     holder.start()
     ready.wait(20)
     told = f"held by .* pid {holder.pid}, another benchmark, since .* for longer than"
