@@ -110,7 +110,7 @@ def mask_tables(wildcards):
 
 # Used by search.smk.
 def search_settings(*names):
-    """The settings of a search that a rule depends on: the named ones and those of the scores of blocks."""
+    """Settings of the searches by name, and those of the scores of blocks, which all of them depend on."""
     return C.search.model_dump(mode="json", include={*names, "importance_images", "hessian_probes"})
 
 
@@ -284,6 +284,16 @@ def figure_files(places, *suffixes):
 def in_places(pattern):
     """``pattern`` for every dial on every device, in their order."""
     return [f"results/{C.experiment}/{pattern.format(**place)}" for place in PLACES]
+
+
+def cost_models():
+    """The models of the device whose latency is traded against accuracy, if it is one: of every dial in its order."""
+    pattern = "results/{experiment}/{dataset}/{network}/cost/{device}/model.json"
+    return [
+        pattern.format(experiment=C.experiment, device=C.select.cost, **dial)
+        for dial in DIALS
+        if C.select.cost != "macs"
+    ]
 
 
 # Used by compare.smk and report.smk.

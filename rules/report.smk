@@ -8,11 +8,7 @@ rule write_report:
         device_figures=figure_files(PLACES, "svg"),
         latency=in_places("{dataset}/{network}/bench/{device}/latency.parquet"),
         records=in_places("{dataset}/{network}/bench/{device}/records.jsonl"),
-        cost=[
-            COST_FOLDER.format(experiment=C.experiment, **dial) + f"/{C.select.cost}/model.json"
-            for dial in DIALS
-            if C.select.cost != "macs"
-        ],
+        cost=cost_models(),
         schedule=in_places("{dataset}/{network}/schedule/{device}/schedule.json"),
         summary=in_places("{dataset}/{network}/replay/{device}/summary.parquet"),
         claims=f"{TABLES}/claims.csv",
