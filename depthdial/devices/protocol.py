@@ -139,6 +139,7 @@ class Bench:
             self.inferences[job.label] = max(count, self.settings.least_inferences)
             done, report = self._benchmark(job, self._repeated(1), limit_s=120)
             self.before_s[job.label] = done.ended_s - done.began_s - report.timed_s
+            self.seen = done.samples[-1].values if done.samples else ()
 
     def idle(self) -> Idle:
         """Power of the idle device, if there is a meter that tells it."""

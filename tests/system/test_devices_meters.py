@@ -204,7 +204,9 @@ def test_a_round_that_does_not_hold_up_is_measured_again(bench: Bench) -> None:
         records, table = bench.run(NO_METER, QUICK.model_copy(update={"extra_rounds": 4}))
     assert [window.round for window in records] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert [window.valid for window in records] == [False] * 2 + [True] * 6
-    assert records[0].reasons == records[1].reasons == ("throttled at position 1",)
+    assert records[0].reasons == records[1].reasons
+    # A window that was too short is measured again: then the first one is charged with what happened before.
+    assert records[0].reasons in (("throttled at position 0",), ("throttled at position 1",))
     assert table["valid"].all()
     assert table.loc[0, "n"] == sum(len(window.latencies_ms) for window in records[2:])
 
