@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,19 +43,17 @@ def choose(table: pd.DataFrame, settings: Select, cost: str = "macs") -> tuple[C
 def _nearest(costs: Array, accuracies: Array, floor: float, taken: set[int], count: int) -> list[int]:
     """``count`` further masks, least below the front first, at costs not yet taken as long as there are any.
 
-    Masks that lose more accuracy than allowed come last.
+    Masks that lose more accuracy than allowed come last, whatever they cost.
     """
     below = shortfall(costs, accuracies)
-    order: Iterable[int] = np.lexsort((np.arange(len(costs)), costs, below, accuracies <= floor)).tolist()
-    order = [index for index in order if index not in taken]
-    chosen: list[int] = []
+    order: list[int] = np.lexsort((np.arange(len(costs)), costs, below)).tolist()
     seen = {costs[index] for index in taken}
-    for index in order:
-        if len(chosen) < count and costs[index] not in seen:
-            chosen.append(index)
-            seen.add(costs[index])
-    chosen += [index for index in order if index not in chosen][: count - len(chosen)]
-    return chosen
+    new, again = [], []
+    for index in (index for index in order if index not in taken):
+        (again if costs[index] in seen else new).append(index)
+        seen.add(costs[index])
+    allowed = [index for index in (*new, *again) if accuracies[index] > floor]
+    return [*allowed, *(index for index in (*new, *again) if accuracies[index] <= floor)][:count]
 
 
 def _configuration(name: str, row: pd.Series[Any], on_front: bool) -> Configuration:

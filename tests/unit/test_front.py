@@ -91,6 +91,13 @@ def test_short_fronts_are_filled_with_the_nearest_masks() -> None:
     assert len({c.mask for c in chosen}) == 4
 
 
+def test_a_mask_that_is_accurate_enough_fills_a_slot_before_a_cheaper_one_that_is_not() -> None:
+    accuracy = {"111": 0.95, "110": 0.94, "101": 0.93, "100": 0.94, "000": 0.3}
+    chosen = [c.mask for c in choose(table(accuracy, 0.2), Select(configurations=4, largest_drop=0.1))]
+    assert chosen[0] == "111"
+    assert sorted(chosen[1:]) == ["100", "101", "110"]
+
+
 def test_one_mask_gives_one_configuration() -> None:
     only = table({"111": 0.9}, 0.1).query("mask == '111'")
     assert [c.mask for c in choose(only, Select(configurations=6))] == ["111"]
