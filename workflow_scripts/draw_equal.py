@@ -17,7 +17,7 @@ def main(smk: Any) -> None:
     look = smk.params.look
     figure = draw_equal(data, look["colours"], smk.params.title, look["width_mm"])
     seeds = ", ".join(map(str, sorted(accuracies["seed"].unique())))
-    text = note(f"{smk.wildcards.network}; bands: seeds {seeds}; bars: 95 % over seeds; squares: full, as trained")
+    text = note(f"{smk.wildcards.network}; bands: seeds {seeds}; bars: 95 %; squares: full, as trained")
     write(figure, data, list(smk.output), text, look["dots_per_inch"])
 
 
