@@ -29,12 +29,12 @@ def draw_skipping(data: pd.DataFrame, colours: Mapping[str, str], title: str, wi
         for axis, role in zip(axes[0], [r for r in ("dial", "control") if (data["role"] == r).any()], strict=True):
             part = data[data["role"] == role]
             _panel(axis, part, colours[role])
-            kind = "trained to be skipped" if role == "dial" else "constant depth"
+            kind = "constant depth" if role == "control" else role
             axis.set_title(f"{part['network'].iloc[0]}\n({kind})")
             axis.set_xlabel("blocks skipped")
         axes[0][0].set_ylabel("validation accuracy")
         axes[0][0].set_ylim(0, 1.02)
-        axes[0][-1].legend(loc="upper right")
+        axes[0][-1].legend(loc="upper right", fontsize=6, handlelength=1.6)
         figure.suptitle(title, fontsize=8, x=0.01, ha="left")
         return figure
 
