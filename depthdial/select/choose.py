@@ -48,7 +48,8 @@ def _nearest(costs: Array, accuracies: Array, floor: float, taken: set[int], cou
     below = shortfall(costs, accuracies)
     order: list[int] = np.lexsort((np.arange(len(costs)), costs, below)).tolist()
     seen = {costs[index] for index in taken}
-    new, again = [], []
+    new: list[int] = []
+    again: list[int] = []
     for index in (index for index in order if index not in taken):
         (again if costs[index] in seen else new).append(index)
         seen.add(costs[index])
