@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -20,17 +20,7 @@ Strategy = Literal[
     "nsga2",
     "surrogate",
 ]
-STRATEGIES: tuple[Strategy, ...] = (
-    "sensitivity",
-    "l2",
-    "fisher",
-    "hessian",
-    "random",
-    "elimination",
-    "construction",
-    "nsga2",
-    "surrogate",
-)
+STRATEGIES: tuple[Strategy, ...] = tuple(name for name in get_args(Strategy) if name != "exhaustive")
 """Those compared by default: all but the truth itself."""
 LARGEST_EXHAUSTIVE = 20
 """Blocks of a network of which all masks may be evaluated, about a million of them."""
