@@ -71,6 +71,19 @@ lock() {
     printf 'locked 0 -\n'
 }
 
+# sample MOMENT PEAK: a line of these and of what the watched files say.
+sample() {
+    line="$1	$2"
+    IFS=$break
+    for file in $watched; do
+        value=-
+        read -r value <"$file"
+        line="$line	$value"
+    done
+    unset IFS
+    printf '%s\n' "$line"
+}
+
 # observe PID TICK SECONDS: until the process ends, a line each TICK: uptime, peak resident kB, the watched files.
 # After SECONDS the process is killed.
 observe() {
@@ -82,15 +95,7 @@ observe() {
             case $key in VmHWM:) peak=$value && break ;; esac
         done <"/proc/$1/status"
         read -r now _ </proc/uptime
-        line="$now	$peak"
-        IFS=$break
-        for file in $watched; do
-            value=-
-            read -r value <"$file"
-            line="$line	$value"
-        done
-        unset IFS
-        printf '%s\n' "$line"
+        sample "$now" "$peak"
         if [ "${now%.*}" -ge "$deadline" ]; then
             printf 'overdue\n'
             kill -9 "$1"
@@ -101,7 +106,7 @@ observe() {
 }
 
 # run FOLDER TICK SECONDS PROGRAM ARGUMENTS...: run it there; say its exit status, when it began and ended, how many
-# bytes of output, errors and samples follow, and then these.
+# bytes of output, errors and samples follow, and then these. The last sample is of the moment after the end.
 run() {
     folder=$1 tick=$2 seconds=$3
     shift 3
@@ -116,6 +121,7 @@ run() {
     read -r ended _ </proc/uptime
     kill "$observer" 2>/dev/null
     wait "$observer" 2>/dev/null
+    sample after - >>"$scratch/samples" 2>/dev/null
     set -- "$scratch/out" "$scratch/err" "$scratch/samples"
     printf 'done %s %s %s %s %s %s\n' "$status" "$began" "$ended" \
         "$(wc -c <"$1" | tr -d ' ')" "$(wc -c <"$2" | tr -d ' ')" "$(wc -c <"$3" | tr -d ' ')"

@@ -139,7 +139,7 @@ class Bench:
             self.inferences[job.label] = max(count, self.settings.least_inferences)
             done, report = self._benchmark(job, self._repeated(1), limit_s=120)
             self.before_s[job.label] = done.ended_s - done.began_s - report.timed_s
-            self.seen = done.samples[-1].values if done.samples else ()
+            self.seen = done.after
 
     def idle(self) -> Idle:
         """Power of the idle device, if there is a meter that tells it."""
@@ -168,7 +168,7 @@ class Bench:
         timed_s = report.timed_s
         latencies = [round(one.real_time, 6) for one in report.benchmarks]
         overhead_s = max(0.0, done.ended_s - done.began_s - self.before_s[job.label] - timed_s)
-        before, self.seen = self.seen, done.samples[-1].values if done.samples else ()
+        before, self.seen = self.seen, done.after
         reasons: tuple[str, ...] = ()
         if timed_s < self.settings.window_ms / 1000:
             reasons = (f"it lasted {1000 * timed_s:.0f} ms, less than {self.settings.window_ms} ms",)

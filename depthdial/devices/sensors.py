@@ -63,7 +63,7 @@ def environment(
 ) -> Environment:
     """What the sensors said during the last ``timed_s`` seconds of a window.
 
-    ``before`` is the last sample of the window before: this one is charged with what counters counted since.
+    ``before`` is what they said after the window before: this one is charged with what counters counted since.
     """
     timed = [sample for sample in done.samples if sample.uptime_s >= done.ended_s - timed_s]
     values = _numbers([sample.values for sample in timed or done.samples], len(sensors.files))
@@ -72,8 +72,8 @@ def environment(
     temperature = temperature[:, : len(sensors.temperatures)]
     frequencies = frequency[np.isfinite(frequency)] / 1e3
     told = np.isfinite(counter).any() or np.isfinite(cooler).any()
-    counted = _numbers([before], len(sensors.files))[0, sizes[0] : sizes[1]]
-    moved = len(counter) > 0 and bool(((counter[-1] > counter[0]) | (counter[-1] > counted)).any())
+    since, until = _numbers([before, done.after], len(sensors.files))[:, sizes[0] : sizes[1]]
+    moved = bool((until > since).any() or (len(counter) > 0 and (until > counter[0]).any()))
     hot = temperature[np.isfinite(temperature).any(axis=1)] / 1e3
     return Environment(
         frequency_mhz=_triple(np.quantile(frequencies, (0.1, 0.5, 0.9))) if len(frequencies) else None,

@@ -27,6 +27,8 @@ LARGEST = 256 << 20
 inference."""
 _UPTIME = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
 _SAMPLE = re.compile(rf"({_UPTIME})\t(?:([0-9]{{1,12}})|-)(?:\t(.*))?")
+_AFTER = re.compile("^after\t-\t(.*)$", re.M)
+_OVERDUE = re.compile("^overdue$", re.M)
 _RESULT = re.compile(rf"({_UPTIME}) ({_UPTIME}) ([0-9]{{1,12}}) ([0-9]{{1,12}}) ([0-9]{{1,12}})")
 
 
@@ -51,6 +53,8 @@ class Finished:
     output: str
     errors: str
     samples: tuple[Sample, ...]
+    after: tuple[str, ...]
+    """What the watched files said as soon as it had ended."""
     overdue: bool
 
     @property
@@ -137,7 +141,8 @@ class Session:
             output=output,
             errors=errors,
             samples=parse_samples(samples),
-            overdue=samples.endswith("overdue\n"),
+            after=tuple(after[1].split("\t")) if (after := _AFTER.search(samples)) else (),
+            overdue=_OVERDUE.search(samples) is not None,
         )
 
     def text(self, *program: str, folder: str = ".") -> str | None:

@@ -29,14 +29,14 @@ from depthdial.devices.meters import (
     settle_meter,
 )
 from depthdial.devices.sensors import environment, find_sensors, fingerprint
-from depthdial.devices.session import Finished, Sample, Session, parse_samples
+from depthdial.devices.session import Finished, Sample, Session
 from depthdial.errors import DeviceError
 
 
 def run_of(rows: list[tuple[float, tuple[str, ...]]]) -> Finished:
     """A finished run from uptime 10 to the last sample's."""
     samples = tuple(Sample(uptime, 100, values) for uptime, values in rows)
-    return Finished(0, 10.0, rows[-1][0] if rows else 12.0, 0.0, 2.0, "", "", samples, False)
+    return Finished(0, 10.0, rows[-1][0] if rows else 12.0, 0.0, 2.0, "", "", samples, (), False)
 
 
 def counted(values: list[object], tick_s: float = 0.05) -> Finished:
@@ -188,13 +188,6 @@ def test_a_model_never_looks_like_a_measurement() -> None:
 def test_volts_times_amperes() -> None:
     done = run_of([(10 + 0.05 * i, ("5000", "400")) for i in range(41)])
     assert Hwmon(("in1_input", "curr1_input")).power(done, values_of(done)).mean_w == pytest.approx(2.0)
-
-
-def test_samples_that_make_no_sense_are_left_out() -> None:
-    assert parse_samples("1.00\t500\t7\nrubbish\n\n2.00\t-\t\t8\noverdue\n") == (
-        Sample(1.0, 500, ("7",)),
-        Sample(2.0, None, ("", "8")),
-    )
 
 
 # A device whose sysfs is a folder of the test, read by the real far side on this machine.
@@ -425,8 +418,10 @@ def test_clock_heat_and_throttling_are_seen(tmp_path: Path) -> None:
         (tmp_path / "sys/class/thermal/cooling_device0/cur_state").write_text("0\n")
         later = session.run(["sleep", "0.3"], tick_ms=50)
         assert environment(sensors, later, 0.3, None).throttled is False
-        before = done.samples[-1].values
-        assert environment(sensors, later, 0.3, None, before).throttled is True, "between two windows"
+        assert environment(sensors, later, 0.3, None, done.after).throttled is True, "between two windows"
+        last = session.run(["sh", "-c", f"echo 5 >{counter}"], tick_ms=1000)
+        assert last.after[sensors.files.index(str(counter))] == "5"
+        assert environment(sensors, last, 0.3, None, later.after).throttled is True, "after the last sample"
     assert found["governor"] == "schedutil"
     assert found["cpu"] != "unknown"
     assert found["tool_sha256"] == "unknown"
@@ -455,6 +450,7 @@ def test_a_program_that_hangs_is_killed_there(tmp_path: Path) -> None:
         began = time.monotonic()
         done = session.run(["sleep", "60"], limit_s=0.5, tick_ms=50)
         assert done.overdue
+        assert done.after == ()
         assert done.status == 137
         assert time.monotonic() - began < 20
         assert session.run(["true"]).status == 0
