@@ -13,8 +13,11 @@ class Sandwich(Section):
     """Steps that train several depths of one network on the same images (Yu and Huang 2019, section 3.2 and 3.3):
     the full network, the smallest one and random ones; the gradients are summed."""
 
+    start: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training before the first sandwich. Its steps are of Stochastic Depth: the full network learns
+    first and teaches then, as in the progressive shrinking of Cai et al. (2020, section 3.3)."""
     every: int = Field(default=1, ge=1)
-    """Every so many steps is a sandwich; those between are steps of Stochastic Depth."""
+    """From then on every so many steps is a sandwich; those between are steps of Stochastic Depth."""
     smallest: int = Field(default=3, ge=0)
     """Blocks that the smallest network keeps, spread evenly: with 3, the first of each stage."""
     random: int = Field(default=1, ge=0)

@@ -117,7 +117,7 @@ def _epoch(
             group["lr"] = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
         # Without gradients a closed block is left alone by the optimiser: no decay, no momentum.
         optimiser.zero_grad(set_to_none=True)
-        if recipe.sandwich and step % recipe.sandwich.every == 0:
+        if recipe.sandwich and progress >= recipe.sandwich.start and step % recipe.sandwich.every == 0:
             gates = sandwich_gates(net, recipe.sandwich, generator)
             loss = sandwich_step(net, images, labels, gates, recipe)
         else:

@@ -223,6 +223,14 @@ def test_a_network_trained_by_sandwiches_is_better_when_small(tmp_path: Path) ->
     assert accuracy["sandwich"] > accuracy["plain"]
 
 
+def test_sandwiches_begin_when_the_full_network_has_something_to_teach(tmp_path: Path) -> None:
+    late = {"epochs": 4, "survival": Survival(last=0.5), "sandwich": Sandwich(start=0.5, smallest=1)}
+    net, history = train(tmp_path, **late)
+    assert [row["open_share"] > 1 for row in history] == [False, False, True, True]
+    plain, _ = train(tmp_path, **{**late, "sandwich": None}, key="plain")
+    assert not same(net, plain)
+
+
 def test_low_resolutions_come_first_and_for_equally_many_epochs(tmp_path: Path, monkeypatch) -> None:
     sides = []
     stem = ResNet.stem
