@@ -121,6 +121,12 @@ class SshDevice:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.folder / name)]
         subprocess.run(command, check=True)
 
+    def change_key(self) -> None:
+        """Another server answers in this one's place, or so it looks to those who know the key."""
+        self.kill()
+        self.new_key("host_key")
+        self.start()
+
     def _write_server(self) -> None:
         lines = [
             "ListenAddress 127.0.0.1",

@@ -134,7 +134,7 @@ def test_what_was_changed_on_the_device_is_put_right(board: SshDevice, bundles: 
 
 
 def test_a_changed_host_key_is_refused(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
-    change_key(board)
+    board.change_key()
     with pytest.raises(DeviceError, match=r"device board: the host key of board is not the one you know"):
         bench(board.device(), bundles, tmp_path / "out")
     assert written(tmp_path / "out") == []
@@ -331,12 +331,6 @@ def test_the_lock_of_a_killed_run_ends_with_what_it_started(board: SshDevice) ->
     assert len(leftovers) <= 2
 
 
-def change_key(board: SshDevice) -> None:
-    board.kill()
-    board.new_key("host_key")
-    board.start()
-
-
 def fill_disk(board: SshDevice) -> None:
     board.kill()
     board.largest_file = 1_000_000
@@ -358,7 +352,7 @@ def test_what_ails_one_device_leaves_the_other_alone(
     device, mine = board.device(lock_minutes=0.01), bundles[1:]
     with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         if ailment == "changed key":
-            change_key(board)
+            board.change_key()
         elif ailment == "wrong architecture":
             mine = [make_bundle(tmp_path / "arm", masks=("1",), machine="aarch64", target="arm")]
             device = board.device(target="arm")

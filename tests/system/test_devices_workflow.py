@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import yaml
 
 from depthdial.devices.records import read_records
 from tests.rigs.bundles import make_bundle
-from tests.rigs.ssh import SshDevice
+from tests.rigs.ssh import SshDevice, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.ssh]
 ROOT = Path(__file__).parents[2]
@@ -64,10 +66,22 @@ def workflow(tmp_path: Path) -> Iterator[tuple[Path, list[SshDevice]]]:
         rig.close()
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "config.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    output, errors = run.communicate()
+    return subprocess.CompletedProcess(run.args, run.returncode, output, errors)
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return finish(start(folder, *arguments))
 
 
 def spans(folder: Path, device: str) -> list[tuple[datetime, datetime]]:
@@ -109,3 +123,50 @@ def test_two_devices_work_at_the_same_time_and_never_two_jobs_on_one(
     nothing = snakemake(folder, "bench_all")
     assert "Nothing to be done" in nothing.stderr + nothing.stdout
     assert "is held by" not in together.stderr
+
+
+@pytest.mark.parametrize("ailment", ["changed key", "connection cut", "server killed", "head killed", "full disk"])
+def test_what_one_device_did_not_finish_is_measured_when_the_workflow_is_run_again(
+    workflow: tuple[Path, list[SshDevice]], ailment: str
+) -> None:
+    folder, (one, _) = workflow
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    values["datasets"], values["benchmark"]["rounds"] = values["datasets"][:1], 15
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    if ailment == "changed key":
+        one.change_key()
+    elif ailment == "full disk":
+        one.kill()
+        one.largest_file = 1_000_000
+        one.start()
+    run = start(folder, "bench_all", "--keep-going")
+    if ailment in {"connection cut", "server killed", "head killed"}:
+        wait_for(lambda: list(one.work.glob("session.*/samples")), 60)
+        {
+            "connection cut": one.proxy.cut,
+            "server killed": one.kill,
+            "head killed": lambda: os.killpg(run.pid, signal.SIGKILL),
+        }[ailment]()
+    broken = finish(run)
+    assert broken.returncode != 0
+    assert not list(folder.glob("results/e/a/dial/bench/one/*.parquet"))
+    if ailment != "head killed":
+        assert re.search(f"device one: .*{WHY[ailment]}", broken.stderr)
+        assert len(list(folder.glob("results/e/a/dial/bench/two/latency.parquet"))) == 1
+    one.kill()
+    one.largest_file = None
+    one.start()
+    one.trust()
+    again = snakemake(folder, "bench_all", "--rerun-incomplete")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("rule benchmark_device:") == (2 if ailment == "head killed" else 1)
+    for device in ("one", "two"):
+        assert len(read_records(folder / f"results/e/a/dial/bench/{device}/records.jsonl")) == 15 * 4
+
+
+WHY = {
+    "changed key": "the host key of one is not the one you know",
+    "connection cut": "the connection to one was lost",
+    "server killed": "the connection to one was lost",
+    "full disk": "files could not be written to",
+}
