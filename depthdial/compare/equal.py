@@ -32,8 +32,9 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
     ``dials`` and ``controls`` are one network each, with all seeds. Columns: budget, budget_macs, dial_macs (mean),
     seeds. Test accuracies as means over seeds: dial and control_skipped (the best mask of no more MACs), finetuned
     (the best configuration of no more MACs after fine-tuning, if there was any), static, stochastic and constant (full
-    networks as trained). Differences in accuracy: to_static, to_constant, to_skipped, and full_to_full of stochastic
-    to constant (trained apart: Welch); finetuning_gain and to_stochastic (the same trained networks: paired).
+    networks as trained). Differences in accuracy: to_static, finetuned_to_static, to_constant, to_skipped, and
+    full_to_full of stochastic to constant (trained apart: Welch); finetuning_gain and to_stochastic (the same trained
+    networks: paired).
     """
     by_name = {name: [run for run in statics if run.network == name] for name in {run.network for run in statics}}
     stochastic = [run.accuracy("as trained") for run in dials]
@@ -60,6 +61,7 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
                 **share(skipped).columns("control_skipped"),
                 **paired(tuned, dial if tuned else []).columns("finetuning_gain"),
                 **difference(dial, static).columns("to_static"),
+                **difference(tuned, static).columns("finetuned_to_static"),
                 **difference(dial, constant).columns("to_constant"),
                 **paired(dial, stochastic).columns("to_stochastic"),
                 **difference(dial, skipped).columns("to_skipped"),

@@ -76,6 +76,7 @@ NAMES = {
         Column("gain by it / points", "finetuning_gain", "points"),
         Column("static / %", "static"),
         Column("dial - static / points", "to_static", "points"),
+        Column("fine-tuned - static / points", "finetuned_to_static", "points"),
         Column("constant depth, full / %", "constant"),
         Column("dial - constant / points", "to_constant", "points"),
         Column("Stochastic Depth, full / %", "stochastic"),

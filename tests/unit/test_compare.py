@@ -157,6 +157,9 @@ def test_fine_tuned_configurations_count_beside_the_masks(dials: list, statics: 
     found = equal_macs(again, [], statics).set_index("budget")
     assert found.loc["full", "finetuned"] == pytest.approx(0.9)
     assert found.loc["50 %", "finetuned"] == pytest.approx(0.84), "c02 is the best of half the MACs on validation"
+    static = found[found["static"].notna()]
+    assert len(static) == len(statics) // len(again)
+    np.testing.assert_allclose(static["finetuned_to_static"], static["finetuned"] - static["static"])
     assert found.loc["50 %", "finetuning_gain"] == pytest.approx(0.84 - 0.875)
     assert recipes(again, {"dial": {}}, 0)["finetuning"].iloc[0] == pytest.approx((0.10 + 0.05 + 0.065) / 3)
 
