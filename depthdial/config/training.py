@@ -13,7 +13,7 @@ class Sandwich(Section):
     """Steps that train several depths of one network on the same images (Yu and Huang 2019, section 3.2 and 3.3):
     the full network, the smallest one and random ones; the gradients are summed."""
 
-    start: float = Field(default=0.0, ge=0, lt=1)
+    start: float = Field(default=0.5, ge=0, lt=1)
     """Share of the training before the first sandwich. Its steps are of Stochastic Depth: the full network learns
     first and teaches then, as in the progressive shrinking of Cai et al. (2020, section 3.3)."""
     every: int = Field(default=1, ge=1)
@@ -22,9 +22,9 @@ class Sandwich(Section):
     """Blocks that the smallest network keeps, spread evenly: with 3, the first of each stage."""
     random: int = Field(default=1, ge=0)
     """Random networks per sandwich."""
-    draw: Literal["survival", "nested"] = "survival"
-    """How those are drawn: `survival` as Stochastic Depth draws them, from all masks; `nested` keeps the first blocks
-    of every stage, one to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2)."""
+    draw: Literal["survival", "nested"] = "nested"
+    """How those are drawn: `nested` keeps the first blocks of every stage, one to all of them with equal probability
+    (the elastic depth of Cai et al. 2020, section 3.2); `survival` as Stochastic Depth draws them, from all masks."""
     distil: bool = True
     """Whether all but the full network learn from its outputs instead of from the labels."""
 
