@@ -51,7 +51,8 @@ def draw_searches(
         )
         for share in (0.05, 0.01, 0.001):
             axes[0].axhline(share, color=colours["neutral"], linewidth=0.6, linestyle=":")
-        ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if share >= axes[0].get_xlim()[0]]
+        least, most = axes[0].get_xlim()
+        ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if least <= share <= most]
         axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
         axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].set_title(title)
