@@ -29,7 +29,7 @@ from tests.system import slurm_cluster
 from tests.system.snakemake_run import ROOT, Run, checkout, compare_results, snakemake
 
 TABLE = ROOT / "docs/benchmarks/workflow.md"
-EXPERIMENTS = ("config", "cifar10", "paper")
+EXPERIMENTS = ("config", "cifar10", "cifar10-resnet32", "cifar10-ablation", "paper")
 """Files of config/ whose jobs are counted, the default first."""
 PAPER = ("--configfile", "config/paper.yaml")
 CORES = 2

@@ -31,6 +31,17 @@ def _missing(program: str) -> bool:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist a file goes to one worker, and all tests of Slurm do: a machine holds one. They come first.
+
+    They wait most of their time, and take the longest; the other worker does the rest beside them.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+    for item in items:
+        group = "slurm" if item.get_closest_marker("slurm") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail in CI, a test whose requirements are not met."""
     for name, programs in REQUIREMENTS.items():

@@ -111,10 +111,10 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
     accident: str, on_slurm: Path, slurm: Cluster, tmp_path: Path
 ) -> None:
     place = shutil.copytree(on_slurm, tmp_path / "depthdial", symlinks=True)
-    for made in ("masks/shard0.parquet", "masks.parquet"):
-        (place / DIAL / made).unlink()
+    shard = f"{DIAL}/masks/shard0.parquet"
+    (place / shard).unlink()
     poor = ("--set-resources", "evaluate_masks:mem_mb=150") if accident == "memory" else ()
-    head = Run(place, "masks_all", *ON_SLURM, *BRIEF, *poor, "--retries", "0")
+    head = Run(place, shard, *ON_SLURM, *BRIEF, *poor, "--retries", "0")
     if accident != "memory":
         job = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd_0_0")
         end = (
@@ -129,7 +129,7 @@ def test_a_job_that_fails_for_good_is_named_with_its_reason_and_the_next_run_com
     assert "logs/digits/evaluate_masks/digits-resnet20-sd-seed0-shard0.log" in done.text
     if accident == "memory":  # of the others a short job may have ended before Slurm tells its script
         assert "exceeded memory limit" in slurm_logs(place, "evaluate_masks")
-    assert snakemake(place, "masks_all", *ON_SLURM, *BRIEF).code == 0
+    assert snakemake(place, shard, *ON_SLURM, *BRIEF).code == 0
     assert not differing_results(place / DIAL / "masks", on_slurm / DIAL / "masks")
 
 
