@@ -33,6 +33,8 @@ EXPERIMENTS = ("config", "cifar10", "cifar10-resnet32", "cifar10-ablation", "pap
 """Files of config/ whose jobs are counted, the default first."""
 PAPER = ("--configfile", "config/paper.yaml")
 CORES = 2
+BECOMES_S = 5.0
+"""A process bears the command line of the one that started it, or of a shell, until it becomes what it is to be."""
 Found = dict[str, float | int | str | None]
 
 
@@ -75,10 +77,15 @@ class Watch:
             now = time.time()
             for pid in pids:
                 try:
-                    if pid not in known:
-                        known[pid] = _is_script(psutil.Process(pid), self._place)
-                    if known[pid]:
-                        self._spans[pid, psutil.Process(pid).create_time()] = now
+                    if known.get(pid) is False:
+                        continue
+                    process = psutil.Process(pid)
+                    created = process.create_time()
+                    if pid in known or _is_script(process, self._place):
+                        known[pid] = True
+                        self._spans[pid, created] = now
+                    elif now - created > BECOMES_S:
+                        known[pid] = False
                 except psutil.Error:
                     continue
             with contextlib.suppress(psutil.Error):

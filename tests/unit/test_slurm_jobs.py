@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import snakemake_executor_plugin_slurm as plugin
 
-from benchmarks.workflow import Kind, kinds_of_jobs
 from depthdial.job_states import first_words
 from depthdial.locks import Head
 from depthdial.orphans import SlurmError, cancel_orphans
@@ -112,13 +111,3 @@ def test_a_cancelled_job_is_told_by_its_first_word(site: Path) -> None:
 def test_no_answer_stays_no_answer(site: Path) -> None:
     plant(site, "sacct", "exit 1")
     assert asyncio.run(first_words(plugin.query_job_status)(SACCT, logging.getLogger())) == (None, None)
-
-
-def test_the_benchmark_adds_up_jobs_and_their_steps_by_kind() -> None:
-    sacct = (
-        "1|rule_train_wildcards_a_0|4000M||600|71\n1.batch|||3.50M||71\n1.0|||1078.25M||70\n"
-        "2|rule_train_wildcards_a_1|8000M||1200|30\n2.0|||900M||29\n3|rule_choose_select_front|4048M||80|9\n"
-    )
-    kinds = kinds_of_jobs(sacct)
-    assert kinds["train"] == Kind(jobs=2, asked_mb=8000, used_mb=1078, asked_min=1200, used_s=71)
-    assert kinds["choose_select_front"] == Kind(jobs=1, asked_mb=4048, used_mb=0, asked_min=80, used_s=9)
