@@ -31,16 +31,14 @@ def _missing(program: str) -> bool:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist a file goes to one worker, and all tests of Slurm do: a machine holds one. They come first.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """With pytest-xdist a file goes to one worker, and all tests of Slurm do: a machine holds one."""
+    item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else str(item.path)))
 
-    They wait most of their time, and take the longest; the other worker does the rest beside them.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of Slurm come first: they take the longest, most of it waiting, and others can run beside them."""
     items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
-    for item in items:
-        group = "slurm" if item.get_closest_marker("slurm") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
