@@ -5,7 +5,6 @@ CONFIG ?= config/config.yaml
 PUBLISHED ?= config/cifar10.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS := -n 2 --dist loadgroup
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -24,10 +23,10 @@ publish: env  ## run CIFAR-10 (hours) and write docs/results.md with its tables 
 
 test: env  ## run the whole test suite, slow tests included
 	@bash tests/system/install.sh
-	@$(BIN)/python -m pytest $(WORKERS) -m "not gpu"
+	@bash tests/all.sh $(BIN)/python
 
 check: env  ## run what takes less than two minutes: linters, types, quick tests
-	@$(BIN)/python -m pytest $(WORKERS) -m "not (slow or ssh or slurm or aarch64 or gpu)"
+	@$(BIN)/python -m pytest -m "not (slow or ssh or slurm or aarch64 or gpu)"
 
 env: $(VENV)/complete  ## create the environment in .venv from requirements.lock
 

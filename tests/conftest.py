@@ -31,16 +31,6 @@ def _missing(program: str) -> bool:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With pytest-xdist a file goes to one worker, and all tests of Slurm do: a machine holds one."""
-    item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else str(item.path)))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of Slurm come first: they take the longest, most of it waiting, and others can run beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail in CI, a test whose requirements are not met."""
     for name, programs in REQUIREMENTS.items():

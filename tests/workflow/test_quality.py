@@ -29,7 +29,7 @@ def test_checks_pass(command: list[str]) -> None:
 
 
 def test_pieces_of_shell_are_well_formed() -> None:
-    for script in [".ci/run", "envs/setup.sh", "tests/system/install.sh"]:
+    for script in [".ci/run", "envs/setup.sh", "tests/system/install.sh", "tests/all.sh"]:
         subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
 
 
