@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 States = tuple[dict[str, str] | None, float | None]
@@ -20,5 +21,19 @@ def first_words(query: Query) -> Query:
     async def asked(*arguments: object) -> States:
         states, seconds = await query(*arguments)
         return states and {job: state.partition(" ")[0] for job, state in states.items()}, seconds
+
+    return asked
+
+
+def unknown_is_long(min_job_age: Callable[[], int | None]) -> Callable[[], float]:
+    """The same MinJobAge in seconds, and an endless one where Slurm does not tell it, because it restarts for example.
+
+    The plugin (2.8.0) takes that for a short one and turns from squeue to sacct, which on a site without accounting
+    never answers: the head would wait for a day.
+    """
+
+    def asked() -> float:
+        age = min_job_age()
+        return math.inf if age is None else age
 
     return asked

@@ -15,7 +15,7 @@ from depthdial.configurations import slot_names
 from depthdial.devices.connection import agent_source
 from depthdial.errors import DepthDialError
 from depthdial.files import sha256_file
-from depthdial.job_states import first_words
+from depthdial.job_states import first_words, unknown_is_long
 from depthdial.locks import release_stale_locks
 from depthdial.orphans import cancel_orphans
 from depthdial.provenance import code_digest, versions
@@ -33,9 +33,11 @@ except DepthDialError as error:
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     HEAD = release_stale_locks(Path(".snakemake"))
 
-# sacct says who has cancelled a job; the executor plugin would wait for that job for ever.
+# The executor plugin would wait for ever for a job of which sacct says who has cancelled it, and for sacct where there is
+# none, if Slurm does not answer just when the plugin wants to know for how long squeue remembers jobs.
 if plugin := sys.modules.get("snakemake_executor_plugin_slurm"):
     plugin.query_job_status = first_words(plugin.query_job_status)
+    plugin.get_min_job_age = unknown_is_long(plugin.get_min_job_age)
 
 C = STUDY.experiment
 TARGETS = STUDY.targets

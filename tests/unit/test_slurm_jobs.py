@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import snakemake_executor_plugin_slurm as plugin
 
-from depthdial.job_states import first_words
+from depthdial.job_states import first_words, unknown_is_long
 from depthdial.locks import Head
 from depthdial.orphans import SlurmError, cancel_orphans
 
@@ -111,3 +111,12 @@ def test_a_cancelled_job_is_told_by_its_first_word(site: Path) -> None:
 def test_no_answer_stays_no_answer(site: Path) -> None:
     plant(site, "sacct", "exit 1")
     assert asyncio.run(first_words(plugin.query_job_status)(SACCT, logging.getLogger())) == (None, None)
+
+
+def test_a_slurm_that_does_not_tell_its_min_job_age_is_not_taken_for_a_forgetful_one(site: Path) -> None:
+    min_job_age = unknown_is_long(plugin.get_min_job_age)
+    plant(site, "scontrol", "echo 'MinJobAge               = 300 sec'")
+    assert min_job_age() == 300
+    plant(site, "scontrol", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    assert plugin.get_min_job_age() is None
+    assert min_job_age() == float("inf")
