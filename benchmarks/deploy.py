@@ -22,7 +22,6 @@ import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, summary, table
-from depthdial.arch import Architecture
 from depthdial.config.targets import load_targets
 from depthdial.deploy.compile import Compiler
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
@@ -30,8 +29,9 @@ from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import single_inferences
 from depthdial.files import write_text
-from depthdial.masks import Mask
-from depthdial.provenance import git_commit, versions
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.runs.provenance import git_commit, versions
 
 DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
@@ -106,7 +106,8 @@ def peers(
 def _write_onnx(folder: Path, model: Path, arch: Architecture) -> None:
     import torch
 
-    from depthdial.network import extract, load_weights
+    from depthdial.networks.families.he_resnet import extract
+    from depthdial.networks.weights import load_weights
 
     net, _ = load_weights(folder / "weights.safetensors")
     example = torch.zeros(1, arch.in_channels, arch.image_size, arch.image_size)

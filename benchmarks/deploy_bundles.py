@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import load_targets
-from depthdial.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.data.images import Split, save_images
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
 from depthdial.deploy.gate import run_tool
 from depthdial.deploy.pack import pack
-from depthdial.images import Split, save_images
-from depthdial.masks import Mask
+from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +31,8 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from depthdial.network import ResNet, save_weights
+    from depthdial.networks.families.he_resnet import ResNet
+    from depthdial.networks.weights import save_weights
 
     torch.manual_seed(0)
     net = ResNet(arch).eval()

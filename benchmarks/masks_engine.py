@@ -17,8 +17,8 @@ from benchmarks.timing import timed
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import shard
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
-from depthdial.masks import Mask, all_masks
-from depthdial.network import extract
+from depthdial.networks.families.he_resnet import extract
+from depthdial.networks.masks import Mask, all_masks
 
 
 def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict[str, Any]:

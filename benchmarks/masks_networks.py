@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from depthdial.arch import Architecture
 from depthdial.config.data import Dataset
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe
+from depthdial.data.images import load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tables import mask_table, read_masks, write_masks
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
-from depthdial.images import load_info, load_split, save_images
-from depthdial.masks import all_masks
-from depthdial.network import ResNet, load_weights, save_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.masks import all_masks
+from depthdial.networks.weights import load_weights, save_weights
 from depthdial.train.loop import train
 
 ROOT = Path("results/bench-masks")

@@ -10,7 +10,7 @@ import torch
 from benchmarks.masks_networks import IMAGES, Case
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
-from depthdial.masks import all_masks
+from depthdial.networks.masks import all_masks
 
 
 def peak_growth(case: Case, n_validation: int, n_calibration: int, count: int) -> float:

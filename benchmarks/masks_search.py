@@ -12,13 +12,13 @@ import torch
 
 from benchmarks.masks_networks import IMAGES, Case
 from benchmarks.timing import timed
-from depthdial.arch import Architecture
 from depthdial.config.search import STRATEGIES, Search
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tables import masks_of
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
 from depthdial.figures.style import canvas
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 from depthdial.search.base import Search as Strategy
 from depthdial.search.fronts import Measure, front_of
 from depthdial.search.runs import needed, run

@@ -11,8 +11,8 @@ from depthdial.config.cli import app as config
 from depthdial.deploy.cli import app as deploy
 from depthdial.devices.cli import app as devices
 from depthdial.errors import DepthDialError
+from depthdial.replay.cli import app as schedule
 from depthdial.report.cli import publish, results
-from depthdial.schedule.cli import app as schedule
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(deploy)

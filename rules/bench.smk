@@ -61,7 +61,7 @@ rule export_cost:
         cost_model=plain(C.benchmark.cost_model),
         deploy=GATE,
         scaling=lambda w: C.evaluation(w.network).scaling,
-        code=code_digest("depthdial.deploy.export", "depthdial.devices.costmodel"),
+        code=code_digest("depthdial.deploy.export", "depthdial.select.latency_model"),
     script:
         "../workflow_scripts/export_cost.py"
 
@@ -114,7 +114,7 @@ rule measure_cost:
         benchmark=PROTOCOL,
         cost_model=plain(C.benchmark.cost_model),
         cache=".cache/depthdial",
-        code=code_digest("depthdial.devices.benchmark", "depthdial.devices.costmodel"),
+        code=code_digest("depthdial.devices.benchmark", "depthdial.select.latency_model"),
         agent=AGENT,
     script:
         "../workflow_scripts/measure_cost.py"

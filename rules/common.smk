@@ -11,14 +11,14 @@ sys.path.insert(0, workflow.basedir)
 
 from depthdial.config.devices import LOCAL
 from depthdial.config.study import load_study
-from depthdial.configurations import slot_names
+from depthdial.networks.configurations import slot_names
 from depthdial.devices.connection import agent_source
 from depthdial.errors import DepthDialError
 from depthdial.files import sha256_file
-from depthdial.job_states import first_words, unknown_is_long
-from depthdial.locks import release_stale_locks
-from depthdial.orphans import cancel_orphans
-from depthdial.provenance import code_digest, versions
+from depthdial.runs.job_states import first_words, unknown_is_long
+from depthdial.runs.locks import release_stale_locks
+from depthdial.runs.orphans import cancel_orphans
+from depthdial.runs.provenance import code_digest, versions
 
 try:
     STUDY = load_study(

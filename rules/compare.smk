@@ -32,7 +32,7 @@ rule test_budgets:
         settings=lambda w: plain(C.evaluation(w.network)),
         shares=C.compare.shares,
         statics={network.name: (network.depth, network.width) for network in C.networks if network.role == "static"},
-        code=code_digest("depthdial.budgets"),
+        code=code_digest("depthdial.evaluate.budgets"),
     script:
         "../workflow_scripts/test_budgets.py"
 

@@ -7,7 +7,7 @@ import torch
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.ablation import ablate_scaling
 from depthdial.files import atomic_path
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from depthdial.config.search import Search
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 from depthdial.search.tasks import ask_masks
 
 

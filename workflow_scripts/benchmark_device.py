@@ -5,7 +5,7 @@ from typing import Any
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import Device
 from depthdial.devices.benchmark import benchmark_device
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

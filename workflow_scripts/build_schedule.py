@@ -4,7 +4,7 @@ from typing import Any
 
 from depthdial.config.schedule import Schedule
 from depthdial.files import write_text
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 from depthdial.schedule.build import build_schedule
 from depthdial.schedule.choices import read_latency_table
 from depthdial.schedule.header import c_header

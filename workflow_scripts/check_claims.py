@@ -5,7 +5,7 @@ from typing import Any
 
 from depthdial.compare.claims import claims, evidence, table
 from depthdial.compare.files import write_csv
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

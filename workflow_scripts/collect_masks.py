@@ -3,7 +3,7 @@
 from typing import Any
 
 from depthdial.evaluate.tables import merge_masks, write_masks
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

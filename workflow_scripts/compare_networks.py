@@ -7,7 +7,7 @@ from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
 from depthdial.compare.skipping import skipping
 from depthdial.compare.training import training_time
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

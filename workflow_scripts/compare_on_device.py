@@ -7,8 +7,8 @@ import pandas as pd
 from depthdial.compare.equal import configurations, equal_time
 from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
-from depthdial.configurations import read_configurations
-from depthdial.logs import configure_logging
+from depthdial.networks.configurations import read_configurations
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

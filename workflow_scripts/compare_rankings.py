@@ -6,7 +6,7 @@ import pandas as pd
 
 from depthdial.compare.files import write_csv
 from depthdial.compare.rankings import rankings
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

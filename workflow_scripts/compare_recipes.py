@@ -5,7 +5,7 @@ from typing import Any
 from depthdial.compare.files import write_csv
 from depthdial.compare.recipes import recipes
 from depthdial.compare.runs import at
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

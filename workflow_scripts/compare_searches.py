@@ -6,7 +6,7 @@ import torch
 
 from depthdial.config.search import Search
 from depthdial.files import atomic_path
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 from depthdial.search.tasks import compare_searches
 
 

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from depthdial.arch import Architecture
 from depthdial.config.networks import Network
 from depthdial.config.targets import Target
-from depthdial.configurations import read_configurations
+from depthdial.data.images import load_info
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.tune import read_tuning
-from depthdial.images import load_info
-from depthdial.logs import configure_logging
-from depthdial.masks import Mask
+from depthdial.networks.configurations import read_configurations
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.networks import Network
 from depthdial.config.targets import Target
-from depthdial.configurations import Configuration, read_configurations
+from depthdial.data.images import load_info
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
-from depthdial.images import load_info
-from depthdial.logs import configure_logging
-from depthdial.masks import Mask
+from depthdial.networks.configurations import Configuration, read_configurations
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

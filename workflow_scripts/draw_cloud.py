@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.configurations import read_configurations
 from depthdial.figures.cloud import cloud_data, draw_cloud
 from depthdial.figures.style import note, write
-from depthdial.logs import configure_logging
+from depthdial.networks.configurations import read_configurations
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

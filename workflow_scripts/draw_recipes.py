@@ -6,7 +6,7 @@ import pandas as pd
 
 from depthdial.figures.equal import draw_recipes, points
 from depthdial.figures.style import note, write
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

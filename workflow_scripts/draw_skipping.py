@@ -7,7 +7,7 @@ import pandas as pd
 
 from depthdial.figures.skipping import draw_skipping, skipping_data
 from depthdial.figures.style import note, write
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from depthdial.errors import ConfigError
 from depthdial.figures.replay import draw_trace, trace_data
 from depthdial.figures.style import note, write
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

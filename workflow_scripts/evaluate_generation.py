@@ -6,7 +6,7 @@ import torch
 
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tasks import evaluate_asked
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 from depthdial.search.tasks import read_asked
 
 

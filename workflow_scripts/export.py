@@ -6,7 +6,7 @@ import torch
 
 from depthdial.config.deploy import Deploy
 from depthdial.deploy.export import export
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

@@ -10,11 +10,11 @@ from safetensors.numpy import save_file
 
 from depthdial.config.benchmark import CostModel
 from depthdial.config.deploy import Deploy
-from depthdial.configurations import ConfigurationSet, write_configurations
 from depthdial.deploy.export import export
-from depthdial.devices.costmodel import cost_configurations
-from depthdial.logs import configure_logging
-from depthdial.network import load_weights
+from depthdial.networks.configurations import ConfigurationSet, write_configurations
+from depthdial.networks.weights import load_weights
+from depthdial.runs.logs import configure_logging
+from depthdial.select.latency_model import cost_configurations
 
 
 def main(smk: Any) -> None:

@@ -10,13 +10,13 @@ import torch
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe
-from depthdial.configurations import ConfigurationSet, read_configurations
+from depthdial.data.images import load_info, load_split
 from depthdial.evaluate.tasks import evaluate_validation, load_engine
 from depthdial.files import atomic_path, sha256_file
-from depthdial.images import load_info, load_split
-from depthdial.logs import configure_logging
-from depthdial.masks import Mask
-from depthdial.network import load_weights, save_weights
+from depthdial.networks.configurations import ConfigurationSet, read_configurations
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import load_weights, save_weights
+from depthdial.runs.logs import configure_logging
 from depthdial.train.finetune import finetune
 
 

@@ -7,7 +7,7 @@ from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
 from depthdial.deploy.bundle import link, read_test_accuracies
 from depthdial.deploy.gate import run_tool
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

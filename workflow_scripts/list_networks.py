@@ -6,7 +6,7 @@ from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
 from depthdial.compare.training import trained_table
 from depthdial.files import write_json
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

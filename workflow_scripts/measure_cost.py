@@ -4,13 +4,13 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.arch import Architecture
 from depthdial.config.benchmark import Benchmark, CostModel
 from depthdial.config.devices import Device
 from depthdial.deploy.manifest import read_manifest
 from depthdial.devices.benchmark import benchmark_device
-from depthdial.devices.costmodel import fit_cost_model, write_cost_model
-from depthdial.logs import configure_logging
+from depthdial.networks.description import Architecture
+from depthdial.runs.logs import configure_logging
+from depthdial.select.latency_model import fit_cost_model, write_cost_model
 
 
 def main(smk: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from depthdial.config.targets import Target
 from depthdial.deploy.gate import run_tool
 from depthdial.deploy.pack import pack
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 from depthdial.schedule.table import read_schedule
 
 

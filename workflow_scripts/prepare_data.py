@@ -3,9 +3,9 @@
 from typing import Any
 
 from depthdial.config.data import Dataset
+from depthdial.data.images import save_images
 from depthdial.data.prepare import prepare
-from depthdial.images import save_images
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

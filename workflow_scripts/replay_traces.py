@@ -3,9 +3,9 @@
 from typing import Any
 
 from depthdial.config.schedule import Schedule
-from depthdial.logs import configure_logging
 from depthdial.replay.compare import compare
 from depthdial.replay.tables import cell_table, curve_table, write_table
+from depthdial.runs.logs import configure_logging
 from depthdial.schedule.choices import read_latency_table
 from depthdial.schedule.table import read_schedule
 from depthdial.traces.trace import read_traces

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from depthdial.config.select import Select
-from depthdial.configurations import ConfigurationSet, write_configurations
-from depthdial.devices.costmodel import predicted_latency, read_cost_model, told
-from depthdial.logs import configure_logging
+from depthdial.networks.configurations import ConfigurationSet, write_configurations
+from depthdial.runs.logs import configure_logging
 from depthdial.select.choose import choose
+from depthdial.select.latency_model import predicted_latency, read_cost_model, told
 
 
 def main(smk: Any) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from depthdial.budgets import evaluate_budgets
 from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.budgets import evaluate_budgets
 from depthdial.files import atomic_path
-from depthdial.logs import configure_logging
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 
 from depthdial.config.evaluate import Evaluate
-from depthdial.configurations import read_configurations
 from depthdial.evaluate.tasks import evaluate_test
-from depthdial.logs import configure_logging
+from depthdial.networks.configurations import read_configurations
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

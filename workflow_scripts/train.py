@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from depthdial.arch import Architecture
 from depthdial.config.networks import Network
 from depthdial.config.training import Recipe
+from depthdial.data.images import load_info, load_split
 from depthdial.files import atomic_path, sha256_file
-from depthdial.images import load_info, load_split
-from depthdial.logs import configure_logging
-from depthdial.network import save_weights
-from depthdial.provenance import git_commit, versions
+from depthdial.networks.description import Architecture
+from depthdial.networks.weights import save_weights
+from depthdial.runs.logs import configure_logging
+from depthdial.runs.provenance import git_commit, versions
 from depthdial.train.loop import train, training_device
 
 

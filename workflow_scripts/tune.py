@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.networks import Network
 from depthdial.config.targets import Target
+from depthdial.data.images import load_info
 from depthdial.deploy.tune import tune
-from depthdial.images import load_info
-from depthdial.logs import configure_logging
+from depthdial.networks.description import Architecture
+from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:

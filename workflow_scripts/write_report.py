@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.devices.costmodel import read_cost_model, told
 from depthdial.devices.records import read_records
 from depthdial.files import write_text
-from depthdial.logs import configure_logging
-from depthdial.provenance import git_commit, versions
 from depthdial.report.page import Section, comparison, device_section, picture, render
+from depthdial.runs.logs import configure_logging
+from depthdial.runs.provenance import git_commit, versions
 from depthdial.schedule.table import read_schedule
+from depthdial.select.latency_model import read_cost_model, told
 
 CLAIMS = (
     "A verdict is given only where the 95 % interval lies wholly on one side; what was not checked is named as such, "

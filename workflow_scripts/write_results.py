@@ -5,9 +5,9 @@ from typing import Any
 
 from depthdial.compare.files import read_table
 from depthdial.files import write_text
-from depthdial.logs import configure_logging
-from depthdial.provenance import git_commit, versions
 from depthdial.report.results import Origin, Part, machine, recipe_names, results_page
+from depthdial.runs.logs import configure_logging
+from depthdial.runs.provenance import git_commit, versions
 
 
 def main(smk: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.compare.intervals import NOTHING, difference, mean, paired, same_images, share
 from depthdial.compare.runs import Trained, bits
-from depthdial.configurations import ConfigurationSet
+from depthdial.networks.configurations import ConfigurationSet
+from depthdial.statistics.intervals import NOTHING, difference, mean, paired, same_images, share
 
 Row = dict[Any, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from depthdial.compare.intervals import mean, paired, share
+from depthdial.statistics.intervals import mean, paired, share
 
 SENSITIVITY = "sensitivity"
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from depthdial.compare.intervals import Interval, mean, paired, share
 from depthdial.compare.runs import Trained, by_network
 from depthdial.compare.training import seconds, work
 from depthdial.select.front import hypervolume
+from depthdial.statistics.intervals import Interval, mean, paired, share
 
 REFERENCE_COST = 1.1
 """The reference point of hypervolumes, as in searches: 1.1 of the full network's MACs, the accuracy of chance."""

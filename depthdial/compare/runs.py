@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from depthdial.arch import Architecture
 from depthdial.files import unpack_metadata
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 WEIGHTS = "weights-1"
-"""The format that ``depthdial.network`` writes; reading its metadata needs no torch."""
+"""The format that ``depthdial.networks.families.he_resnet`` writes; reading its metadata needs no torch."""
 
 
 @dataclass(frozen=True)

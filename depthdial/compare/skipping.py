@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.compare.intervals import NOTHING, difference, share
 from depthdial.compare.runs import Trained
+from depthdial.statistics.intervals import NOTHING, difference, share
 
 ALL = "all"
 """The row over all masks, whatever they skip."""

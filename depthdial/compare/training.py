@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from depthdial.compare.intervals import NOTHING, mean, ratio
 from depthdial.compare.runs import Trained, by_network
+from depthdial.statistics.intervals import NOTHING, mean, ratio
 
 
 def seconds(run: Trained) -> float:

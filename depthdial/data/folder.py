@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from depthdial.data.images import Split
 from depthdial.errors import DataError
-from depthdial.images import Split
 
 Part = Literal["train", "test"]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.config.data import Dataset
+from depthdial.data.images import Split, SplitName
 from depthdial.data.sources import Source, read_source
 from depthdial.errors import DataError
-from depthdial.images import Split, SplitName
 
 logger = logging.getLogger(__name__)
 DIGITS_TEST_FRACTION = 0.2

@@ -9,8 +9,8 @@ import numpy as np
 
 from depthdial.config.data import Dataset
 from depthdial.data.folder import read_folder
+from depthdial.data.images import Split
 from depthdial.errors import DataError
-from depthdial.images import Split
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from depthdial.config.deploy import Deploy
-from depthdial.configurations import Configuration, ConfigurationSet, read_configurations
+from depthdial.data.images import load_info
 from depthdial.deploy.compile import Compiled
 from depthdial.deploy.gate import check_bundle
 from depthdial.deploy.manifest import (
@@ -23,7 +23,7 @@ from depthdial.deploy.manifest import (
 )
 from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, read_json, sha256_file
-from depthdial.images import load_info
+from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
 
 StrPath = str | os.PathLike[str]
 

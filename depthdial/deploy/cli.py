@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from depthdial.arch import Architecture
 from depthdial.deploy.manifest import Manifest, read_manifest
+from depthdial.networks.description import Architecture
 
 app = typer.Typer()
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with a manifest.json.")]

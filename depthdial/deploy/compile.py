@@ -14,14 +14,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from depthdial.arch import Architecture
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import CompiledFor
 from depthdial.deploy.program import program
 from depthdial.deploy.tiles import set_tiles, store_vectors
 from depthdial.errors import DeployError
 from depthdial.files import atomic_path, write_json, write_text
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,14 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from depthdial.config.deploy import Deploy
-from depthdial.configurations import Configuration, ConfigurationSet, read_configurations
+from depthdial.data.images import load_info, load_split
 from depthdial.deploy.archive import write_archive
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import atomic_folder
-from depthdial.images import load_info, load_split
-from depthdial.masks import Mask
-from depthdial.network import ResNet, StaticResNet, extract, load_weights
+from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
+from depthdial.networks.families.he_resnet import ResNet, StaticResNet, extract
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import load_weights
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]

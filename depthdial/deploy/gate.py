@@ -125,7 +125,7 @@ def run_tool(target: Target, cache: Path) -> list[str] | None:
     if platform.machine() == target.architecture:
         return [installed_tool("iree-run-module")]
     if target.emulator and shutil.which(target.emulator[0]):
-        from depthdial.iree_tools import RUN, runtime_tools
+        from depthdial.deploy.tools import RUN, runtime_tools
 
         return [*target.emulator, str(runtime_tools(target.architecture, cache)[RUN])]
     return None

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from depthdial.arch import Architecture
 from depthdial.config.targets import Target
 from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.deploy.compile import Compiler, compiled_for
@@ -20,7 +19,8 @@ from depthdial.deploy.manifest import CompiledFor, Manifest, read_manifest, writ
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, sha256_file
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 StrPath = str | os.PathLike[str]
 MODULE = "configurations.vmfb"

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from depthdial.arch import Architecture, BlockShape
 from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture, BlockShape
+from depthdial.networks.masks import Mask
 
 _MAPS = """\
 #image = affine_map<(n, h, w, c) -> (n, h, w, c)>

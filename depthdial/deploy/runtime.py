@@ -21,8 +21,8 @@ from depthdial.deploy.manifest import (
     read_manifest,
     verify_again,
 )
+from depthdial.deploy.tools import MACHINES
 from depthdial.errors import DeployError
-from depthdial.iree_tools import MACHINES
 
 
 class Bundle:

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
-from depthdial.configurations import FULL
 from depthdial.deploy.compile import Compiler
 from depthdial.deploy.gate import installed_tool, require, run
 from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import read_json, write_json
-from depthdial.masks import Mask
+from depthdial.networks.configurations import FULL
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 log = logging.getLogger(__name__)
 ROUNDS = 5

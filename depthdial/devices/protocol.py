@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
+from depthdial.deploy.tools import BENCHMARK, RUN
 from depthdial.devices.meters import Idle, Meter, judge, judge_idle, open_meter, settle_idle
 from depthdial.devices.provision import Bundle
 from depthdial.devices.records import Window
@@ -26,7 +27,6 @@ from depthdial.devices.sensors import Sensors, environment, find_sensors, finger
 from depthdial.devices.session import Finished, Session
 from depthdial.errors import DeviceError, MeasurementError
 from depthdial.files import sha256_file
-from depthdial.iree_tools import BENCHMARK, RUN
 
 logger = logging.getLogger(__name__)
 CALIBRATION_S = 0.05

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from depthdial.deploy.manifest import NAME, Manifest, read_manifest
+from depthdial.deploy.tools import MACHINES, TOOLS, runtime_tools, runtime_version
 from depthdial.devices.connection import last_line
 from depthdial.devices.session import Session
 from depthdial.errors import DeviceError
 from depthdial.files import sha256_file
-from depthdial.iree_tools import MACHINES, TOOLS, runtime_tools, runtime_version
 
 logger = logging.getLogger(__name__)
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")

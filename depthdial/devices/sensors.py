@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthdial import __version__
+from depthdial.deploy.tools import BENCHMARK, runtime_version
 from depthdial.devices.records import Environment
 from depthdial.devices.session import Finished, Session
-from depthdial.iree_tools import BENCHMARK, runtime_version
-from depthdial.provenance import git_commit
+from depthdial.runs.provenance import git_commit
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pandas as pd
 
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tasks import Path, evaluate_validation, load_engine
-from depthdial.masks import Mask
-from depthdial.network import Scaling, load_weights
+from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import load_weights
 
 SCALINGS: tuple[Scaling, ...] = ("survival", "none", "inverse")
 

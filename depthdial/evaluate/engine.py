@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from depthdial.errors import ConfigError
 from depthdial.evaluate.results import Evaluation
-from depthdial.masks import Mask
-from depthdial.network import ResNet, Scaling, shortcut
+from depthdial.networks.families.he_resnet import ResNet, Scaling, shortcut
+from depthdial.networks.masks import Mask
 
 Precision = Literal["float32", "bfloat16"]
 Statistics = dict[str, Tensor]

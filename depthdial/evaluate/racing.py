@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from depthdial.arch import Architecture
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.shards import block_evaluations
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 STAKES = np.array([0.1, 0.3, 0.6, 0.9])
 ROWS = 4096

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.masks import Mask
+from depthdial.networks.masks import Mask
 
 
 @dataclass(frozen=True)

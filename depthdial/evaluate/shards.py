@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
 
-from depthdial.masks import Mask
+from depthdial.networks.masks import Mask
 
 
 def block_evaluations(masks: Iterable[Mask]) -> int:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from depthdial.arch import Architecture
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.results import Evaluation
 from depthdial.files import atomic_path
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 FORMAT = "depthdial-masks-1"
 COLUMNS = {

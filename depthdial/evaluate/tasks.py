@@ -16,17 +16,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from depthdial.config.evaluate import Evaluate, Racing
-from depthdial.configurations import ConfigurationSet
+from depthdial.data.images import SplitName, load_info, load_split
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.files import atomic_path
-from depthdial.images import SplitName, load_info, load_split
-from depthdial.masks import Mask, all_masks
-from depthdial.network import Scaling, load_weights
-from depthdial.statistics import wilson_interval
+from depthdial.networks.configurations import ConfigurationSet
+from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.masks import Mask, all_masks
+from depthdial.networks.weights import load_weights
+from depthdial.statistics.intervals import wilson_interval
 
 logger = logging.getLogger(__name__)
 Path = str | os.PathLike[str]

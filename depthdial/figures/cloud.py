@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from depthdial.configurations import ConfigurationSet
 from depthdial.figures.style import canvas, point, spread
+from depthdial.networks.configurations import ConfigurationSet
 from depthdial.select.front import pareto_front
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from depthdial.compare.intervals import share
 from depthdial.figures.style import canvas, point
+from depthdial.statistics.intervals import share
 
 RECIPE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#D55E00")
 """Okabe and Ito's colours, the most distant first."""

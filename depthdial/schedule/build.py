@@ -9,8 +9,8 @@ import pandas as pd
 
 from depthdial.config.schedule import Schedule as Settings
 from depthdial.config.schedule import Selector as SelectorSettings
-from depthdial.configurations import FULL
 from depthdial.errors import ScheduleError
+from depthdial.networks.configurations import FULL
 from depthdial.schedule.choices import Choice, choices_of
 from depthdial.schedule.conditions import estimate
 from depthdial.schedule.grid import make_grid

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from depthdial.arch import Architecture
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.shards import block_evaluations
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 
 @dataclass(frozen=True)

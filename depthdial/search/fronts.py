@@ -12,8 +12,8 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.arch import Architecture
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 from depthdial.select.front import pareto_front
 
 REFERENCE_COST = 1.1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from depthdial.network import ResNet, Scaling
+from depthdial.networks.families.he_resnet import ResNet, Scaling
 
 Groups = Sequence[Sequence[Tensor]]
 

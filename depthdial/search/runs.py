@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from depthdial.evaluate.shards import block_evaluations
-from depthdial.masks import Mask
+from depthdial.networks.masks import Mask
 from depthdial.search.base import Generation, Search
 from depthdial.search.fronts import Measure
 

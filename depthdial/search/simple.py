@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from depthdial.arch import Architecture
 from depthdial.errors import ConfigError
-from depthdial.masks import Mask, all_masks
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask, all_masks
 from depthdial.search.base import Search
 
 

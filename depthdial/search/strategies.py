@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from depthdial.arch import Architecture
 from depthdial.config.search import LARGEST_EXHAUSTIVE, Strategy
-from depthdial.network import ResNet, Scaling
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet, Scaling
 from depthdial.search.base import Search
 from depthdial.search.evolution import Evolution
 from depthdial.search.importance import block_weights, cross_entropy, fisher_information, hessian_traces, l2_norms

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.stats import norm
 
-from depthdial.arch import Architecture
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 from depthdial.search.base import Search
 from depthdial.search.fronts import REFERENCE_COST, costs, front_of
 

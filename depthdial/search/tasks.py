@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from depthdial.arch import Architecture
 from depthdial.config.search import Search, Strategy
+from depthdial.data.images import load_split
 from depthdial.errors import ConfigError
 from depthdial.evaluate.tables import masks_of, read_masks
 from depthdial.evaluate.tasks import training_sample
 from depthdial.files import read_json, write_json
-from depthdial.images import load_split
-from depthdial.masks import Mask
-from depthdial.network import Scaling, load_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import load_weights
 from depthdial.search.base import Generation
 from depthdial.search.fronts import Measure, front_of
 from depthdial.search.runs import progress, run

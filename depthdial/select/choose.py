@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from depthdial.config.select import Select
-from depthdial.configurations import Configuration, slot_names
+from depthdial.networks.configurations import Configuration, slot_names
 from depthdial.select.front import Array, best_subset, pareto_front, shortfall
-from depthdial.statistics import wilson_interval
+from depthdial.statistics.intervals import wilson_interval
 
 
 def choose(table: pd.DataFrame, settings: Select, cost: str = "macs") -> tuple[Configuration, ...]:

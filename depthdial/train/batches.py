@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from depthdial.config.training import Recipe
-from depthdial.images import ImagesInfo, Split
+from depthdial.data.images import ImagesInfo, Split
 from depthdial.train.augment import random_crop, random_flip
 
 

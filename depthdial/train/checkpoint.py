@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from depthdial.files import atomic_path
-from depthdial.network import ResNet
+from depthdial.networks.families.he_resnet import ResNet
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import torch
 
 from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe, Sandwich
-from depthdial.images import ImagesInfo, Split
-from depthdial.masks import Mask
-from depthdial.network import ResNet, Scaling
+from depthdial.data.images import ImagesInfo, Split
+from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.masks import Mask
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.loop import make_optimiser, training_device

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from depthdial.arch import Architecture
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe
+from depthdial.data.images import ImagesInfo, Split
 from depthdial.errors import ConfigError
-from depthdial.images import ImagesInfo, Split
-from depthdial.masks import Mask
-from depthdial.network import ResNet, Scaling
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.masks import Mask
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.schedule import learning_rate_factor

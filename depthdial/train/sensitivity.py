@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from depthdial.network import ResNet
+from depthdial.networks.families.he_resnet import ResNet
 
 
 @torch.no_grad()

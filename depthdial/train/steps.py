@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from depthdial.config.training import Recipe, Sandwich
-from depthdial.network import ResNet
+from depthdial.networks.families.he_resnet import ResNet
 
 
 def sandwich_gates(net: ResNet, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:

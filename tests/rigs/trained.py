@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from depthdial.arch import Architecture
 from depthdial.compare.runs import Trained
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.evaluate.tasks import test_table as tested_masks
 from depthdial.files import pack_metadata
-from depthdial.masks import Mask, all_masks
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask, all_masks
 
 N_IMAGES = 200
 

@@ -8,17 +8,18 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from depthdial.arch import Architecture
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
-from depthdial.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.data.images import Split, save_images
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
 from depthdial.deploy.manifest import Manifest
-from depthdial.images import Split, save_images
-from depthdial.masks import Mask
-from depthdial.network import ResNet, save_weights
+from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import save_weights
 
 ARCH = Architecture(depth=8, width=4, in_channels=3, image_size=8, classes=5)
 HOST = Target(triple="x86_64-unknown-linux-gnu", cpu="host")

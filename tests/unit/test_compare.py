@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from depthdial.arch import Architecture
-from depthdial.budgets import best_within
 from depthdial.compare.claims import FAILS, HOLDS, OPEN, UNCHECKED, Claim, Evidence, claims
 from depthdial.compare.equal import configurations, equal_macs, equal_time
-from depthdial.compare.intervals import Interval, difference, mean, paired, ratio, same_images, share
 from depthdial.compare.rankings import rankings
 from depthdial.compare.recipes import differing, front_hypervolume, recipes
 from depthdial.compare.skipping import skipping
 from depthdial.compare.training import trained_table, training_time
-from depthdial.configurations import Configuration, ConfigurationSet
-from depthdial.masks import Mask
+from depthdial.evaluate.budgets import best_within
+from depthdial.networks.configurations import Configuration, ConfigurationSet
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.statistics.intervals import Interval, difference, mean, paired, ratio, same_images, share
 from tests.rigs.trained import plant
 
 FULL, HALF, ONE = "111111", "101010", "100000"

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from depthdial.arch import Architecture
+from depthdial.data.images import SPLITS, Split, save_images
 from depthdial.errors import ArtefactError
-from depthdial.images import SPLITS, Split, save_images
-from depthdial.masks import Mask, all_masks
-from depthdial.network import ResNet, extract, load_weights, save_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet, extract
+from depthdial.networks.masks import Mask, all_masks
+from depthdial.networks.weights import load_weights, save_weights
 
 ARCH = Architecture(8, 4, 1, 8, 10)
 DEEPER = Architecture(14, 4, 3, 8, 5)

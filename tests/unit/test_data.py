@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from depthdial.config.data import Dataset
+from depthdial.data.images import load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.errors import ArtefactError, DataError
-from depthdial.images import load_info, load_split, save_images
 
 
 def write_images(

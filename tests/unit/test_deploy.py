@@ -12,7 +12,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from depthdial.arch import Architecture
 from depthdial.cli import app
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target, Tiles
@@ -25,8 +24,9 @@ from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
-from depthdial.masks import Mask
-from depthdial.network import save_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import save_weights
 from tests.unit.deploy_case import ARCH, HOST, Case, flip
 
 GATE = Gate(inputs=(), absolute=0.1, relative=0.01)

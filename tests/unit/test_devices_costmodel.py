@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthdial.arch import Architecture
 from depthdial.config.benchmark import CostModel as Settings
-from depthdial.devices.costmodel import (
+from depthdial.errors import ArtefactError, MeasurementError
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
+from depthdial.select.latency_model import (
     cost_masks,
     fit_cost_model,
     predicted_latency,
@@ -18,8 +20,6 @@ from depthdial.devices.costmodel import (
     told,
     write_cost_model,
 )
-from depthdial.errors import ArtefactError, MeasurementError
-from depthdial.masks import Mask
 
 ARCH = Architecture(20, 16, 1, 8, 10)
 BLOCKS = np.array([0.02, 0.02, 0.02, 0.05, 0.01, 0.01, 0.09, 0.03, 0.03])

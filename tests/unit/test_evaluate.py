@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from depthdial.arch import Architecture
 from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import correctness, mask_table, merge_masks, read_masks, write_masks
-from depthdial.masks import Mask, all_masks
-from depthdial.network import ResNet, extract
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet, extract
+from depthdial.networks.masks import Mask, all_masks
 
 ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=10)
 MASKS = st.lists(st.integers(0, 511), min_size=1, max_size=12).map(

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthdial.arch import Architecture
 from depthdial.config.select import Select
-from depthdial.masks import all_masks
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import all_masks
 from depthdial.select.choose import choose
 from depthdial.select.front import best_subset, hypervolume, pareto_front, shortfall
 

@@ -10,13 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "depthdial").rglob("*.py"))
 LAYERS = [
-    {"errors", "masks", "job_states", "locks", "orphans", "statistics"},
-    {"files", "arch", "provenance", "logs"},
-    {"images", "configurations", "config", "network", "iree_tools"},
-    {"data", "train", "evaluate", "select", "deploy", "traces"},
-    {"search", "devices", "budgets"},
+    {"errors", "files"},
+    {"statistics", "runs"},
+    {"config"},
+    {"networks"},
+    {"data"},
+    {"train", "evaluate", "select", "deploy", "traces"},
+    {"search", "devices"},
     {"schedule"},
-    {"replay", "serve"},
+    {"replay"},
     {"compare"},
     {"figures"},
     {"report"},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from depthdial.deploy.tools import TOOLS, elf_machine, locked, runtime_tools, runtime_version
 from depthdial.errors import DeviceError
-from depthdial.iree_tools import TOOLS, elf_machine, locked, runtime_tools, runtime_version
 
 HERE = platform.machine()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from depthdial.locks import Head, release_stale_locks
+from depthdial.runs.locks import Head, release_stale_locks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,7 +53,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other_head(folder: Path) -> Iterator[Process]:
-    process = Process(f"from depthdial.locks import Head\nhead = Head(Path({str(folder)!r}))\nwith head.alone(): pass")
+    process = Process(
+        f"from depthdial.runs.locks import Head\nhead = Head(Path({str(folder)!r}))\nwith head.alone(): pass"
+    )
     assert process.ready()
     yield process
     process.kill()
@@ -107,7 +109,8 @@ def test_a_head_that_starts_while_another_judges_counts_as_alive_afterwards(fold
     with head.alone(patience_s=0) as alone:
         assert alone
         starting = Process(
-            f"from depthdial.locks import release_stale_locks\nhead = release_stale_locks(Path({str(folder)!r}), 0)"
+            "from depthdial.runs.locks import release_stale_locks\n"
+            f"head = release_stale_locks(Path({str(folder)!r}), 0)"
         )
         assert not starting.ready(1), "it would take this one for dead"
     assert starting.ready()
@@ -118,7 +121,7 @@ def test_a_head_that_starts_while_another_judges_counts_as_alive_afterwards(fold
 
 def test_the_second_of_two_processes_of_a_job_waits_until_the_first_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "logs/train.log"
-    job = f"from depthdial.logs import configure_logging\nconfigure_logging({str(log)!r})\nimport logging\n"
+    job = f"from depthdial.runs.logs import configure_logging\nconfigure_logging({str(log)!r})\nimport logging\n"
     first = Process(job + "logging.info('the first')")
     assert first.ready()
     second = Process(job + "logging.info('the second')")

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depthdial.arch import Architecture
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.search import STRATEGIES
 from depthdial.config.search import Search as Settings
+from depthdial.data.images import Split, save_images
 from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.ablation import ablate_scaling
 from depthdial.evaluate.engine import Engine
@@ -21,9 +21,10 @@ from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.evaluate.tables import merge_masks, read_masks
 from depthdial.evaluate.tasks import evaluate_asked, evaluate_shard
-from depthdial.images import Split, save_images
-from depthdial.masks import Mask, all_masks
-from depthdial.network import ResNet, save_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.masks import Mask, all_masks
+from depthdial.networks.weights import save_weights
 from depthdial.search.base import Generation
 from depthdial.search.fronts import REFERENCE_COST, Measure, costs, front_of
 from depthdial.search.importance import fisher_information, hessian_traces, l2_norms

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import snakemake_executor_plugin_slurm as plugin
 
-from depthdial.job_states import first_words, unknown_is_long
-from depthdial.locks import Head
-from depthdial.orphans import SlurmError, cancel_orphans
+from depthdial.runs.job_states import first_words, unknown_is_long
+from depthdial.runs.locks import Head
+from depthdial.runs.orphans import SlurmError, cancel_orphans
 
 SACCT = "sacct --format=JobIdRaw,State"
 
@@ -77,7 +77,7 @@ def test_a_scancel_that_hangs_is_not_waited_for(
 ) -> None:
     (site / "queue").write_text("7|rule_train|/run\n")
     plant(site, "scancel", "exec sleep 60")
-    monkeypatch.setattr("depthdial.orphans.COMMAND_S", 0.5)
+    monkeypatch.setattr("depthdial.runs.orphans.COMMAND_S", 0.5)
     assert cancel_orphans(Path("/run"), head, end_s=0.1) == []
     assert "have not ended" in caplog.text
 
@@ -101,7 +101,7 @@ def test_a_cancelled_job_is_told_by_its_first_word(site: Path) -> None:
     plant(site, "sacct", "printf '1|CANCELLED by 1000\\n2|COMPLETED\\n3|RUNNING\\n'")
     logger = logging.getLogger()
     raw, _ = asyncio.run(plugin.query_job_status(SACCT, logger))
-    assert raw["1"] == "CANCELLED by 1000", "the plugin is mended: depthdial/job_states.py can go"
+    assert raw["1"] == "CANCELLED by 1000", "the plugin is mended: depthdial/runs/job_states.py can go"
     states, seconds = asyncio.run(first_words(plugin.query_job_status)(SACCT, logger))
     assert states == {"1": "CANCELLED", "2": "COMPLETED", "3": "RUNNING"}
     assert seconds is not None

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthdial.arch import Architecture
 from depthdial.config.targets import Target, Tiles
 from depthdial.deploy.compile import CONFIGURED as PHASE
 from depthdial.deploy.compile import Compiler, target_flags
 from depthdial.deploy.program import program
 from depthdial.deploy.tiles import set_tiles, store_vectors, tile
 from depthdial.errors import DeployError
-from depthdial.masks import Mask
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 CONFIGURED = """\
 #target = {native_vector_size = 64 : i64}

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from depthdial.arch import Architecture
 from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe, Sandwich
+from depthdial.data.images import ImagesInfo, Split
 from depthdial.errors import ConfigError
-from depthdial.images import ImagesInfo, Split
-from depthdial.masks import Mask
-from depthdial.network import ResNet
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.masks import Mask
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.checkpoint import save_checkpoint
@@ -102,7 +102,8 @@ def test_closed_blocks_are_not_executed(tmp_path: Path, monkeypatch) -> None:
     executed = []
     branch = loop.ResNet.__init__.__globals__["Block"].branch
     monkeypatch.setattr(
-        "depthdial.network.Block.branch", lambda self, x: (executed.append(self.training), branch(self, x))[1]
+        "depthdial.networks.families.he_resnet.Block.branch",
+        lambda self, x: (executed.append(self.training), branch(self, x))[1],
     )
     _, history = train(tmp_path, epochs=4, survival=Survival(shape="uniform"))
     steps = 4 * 6 * 3

@@ -10,12 +10,13 @@ import pytest
 import torch
 import yaml
 
-from depthdial.arch import Architecture
-from depthdial.configurations import read_configurations
-from depthdial.devices.costmodel import predicted_latency, read_cost_model
+from depthdial.data.images import Split, save_images
 from depthdial.devices.records import read_records
-from depthdial.images import Split, save_images
-from depthdial.network import ResNet, save_weights
+from depthdial.networks.configurations import read_configurations
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.weights import save_weights
+from depthdial.select.latency_model import predicted_latency, read_cost_model
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

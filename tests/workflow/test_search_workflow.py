@@ -9,11 +9,12 @@ import pytest
 import torch
 import yaml
 
-from depthdial.arch import Architecture
+from depthdial.data.images import Split, save_images
 from depthdial.evaluate.tables import read_masks
-from depthdial.images import Split, save_images
-from depthdial.masks import Mask
-from depthdial.network import ResNet, save_weights
+from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.masks import Mask
+from depthdial.networks.weights import save_weights
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

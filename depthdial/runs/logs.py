@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from depthdial.locks import hold_job_lock
+from depthdial.runs.locks import hold_job_lock
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

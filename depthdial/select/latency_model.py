@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.optimize import nnls
 
-from depthdial.arch import Architecture
 from depthdial.config.benchmark import CostModel as Settings
-from depthdial.configurations import Configuration, slot_names
 from depthdial.errors import ArtefactError, MeasurementError
 from depthdial.files import read_json, write_json
-from depthdial.masks import Mask
+from depthdial.networks.configurations import Configuration, slot_names
+from depthdial.networks.description import Architecture
+from depthdial.networks.masks import Mask
 
 
 class CostModel(BaseModel):

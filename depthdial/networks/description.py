@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from depthdial.masks import Mask
+from depthdial.networks.masks import Mask
 
 
 @dataclass(frozen=True)

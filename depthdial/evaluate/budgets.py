@@ -12,7 +12,7 @@ import pandas as pd
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tables import read_masks
 from depthdial.evaluate.tasks import load_engine, load_tensors, test_table
-from depthdial.masks import Mask
+from depthdial.networks.masks import Mask
 
 Path = str | os.PathLike[str]
 FULL, TRAINED = "full", "as trained"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from depthdial import __version__
 
-ROOT = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def code_digest(*modules: str) -> str:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from depthdial.errors import DepthDialError
-from depthdial.locks import PATIENCE_S, Head
+from depthdial.runs.locks import PATIENCE_S, Head
 
 logger = logging.getLogger(__name__)
 

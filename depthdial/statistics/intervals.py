@@ -1,4 +1,4 @@
-"""95 % intervals over training seeds, and over images for two networks on the same images.
+"""95 % intervals of a count, over training seeds, and over images for two networks on the same images.
 
 An interval that cannot be had (one seed, or seeds that agree to the last image) is NaN on both sides.
 """
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from depthdial.statistics import CONFIDENCE
-
+CONFIDENCE = 0.95
 NAN = float("nan")
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
@@ -35,6 +35,12 @@ class Interval:
 
 
 NOTHING = Interval(NAN, NAN, NAN, 0)
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of an accuracy of ``correct`` out of ``n``."""
+    interval = binomtest(correct, n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def mean(values: Iterable[float]) -> Interval:

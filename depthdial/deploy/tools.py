@@ -24,7 +24,7 @@ RUN = "iree-run-module"
 TOOLS = (BENCHMARK, RUN)
 WHEEL_FILES = tuple(f"iree/_runtime_libs/{name}" for name in TOOLS)
 """Where the tools lie in the wheel. It has others of the same name that were built for tracing, slower and larger."""
-LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
+LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 """What `uname -m` may say, and how wheels call it."""
 ELF_MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}

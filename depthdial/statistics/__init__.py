@@ -1,0 +1,1 @@
+"""Intervals and tests of what was counted or measured."""
