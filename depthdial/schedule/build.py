@@ -16,7 +16,8 @@ from depthdial.schedule.conditions import estimate
 from depthdial.schedule.grid import make_grid
 from depthdial.schedule.problem import Problem, make_problem
 from depthdial.schedule.sensitivity import curve, energy_prices, is_binding, time_prices
-from depthdial.schedule.solve import Solution, solve
+from depthdial.schedule.solution import Solution
+from depthdial.schedule.solve import solve
 from depthdial.schedule.table import (
     CurvePoint,
     DeadlinePrice,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from depthdial.errors import ScheduleError
 from depthdial.schedule.problem import Problem
-
-if TYPE_CHECKING:
-    from depthdial.schedule.solve import Solution
+from depthdial.schedule.solution import Solution
 
 TOLERANCE = 1e-7
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from depthdial.errors import ScheduleError
 from depthdial.schedule.model import Cells, budget_prices, build, run
 from depthdial.schedule.problem import Problem
-from depthdial.schedule.solve import Solution, solve
+from depthdial.schedule.solution import Solution
+from depthdial.schedule.solve import solve
 
 BINDING = 1e-2
 """A budget binds if less than this share of it is left and more of it would buy accuracy."""

@@ -15,6 +15,7 @@ from depthdial.schedule.check import check
 from depthdial.schedule.model import RESOLUTION, SCALE, Cells, Model, Objective, Solved, budget_prices, build, run
 from depthdial.schedule.polish import polish
 from depthdial.schedule.problem import Problem
+from depthdial.schedule.solution import Solution
 
 logger = logging.getLogger(__name__)
 
@@ -28,33 +29,6 @@ TIE = 1e-7
 """Tables whose expected accuracies differ by less than this tie; then the fewer switches decide."""
 ROUNDS = 12
 """Resident sets tried before the merged bound is given up for the one model."""
-
-
-@dataclass(frozen=True)
-class Solution:
-    """A table and the proof of its optimality. ``choice`` indexes the problem's configurations."""
-
-    choice: NDArray[np.intp]
-    missed: NDArray[np.bool_]
-    residents: tuple[int, ...]
-    accuracy: float
-    """Expected accuracy of an inference, missed ones counted as wrong."""
-    bound: float
-    """No table that misses as few cells and keeps the budgets has a higher expected accuracy."""
-    misses: float
-    """Expected share of inferences in cells that are not served in time."""
-    switches: float
-    """Expected switches per inference."""
-    limits_mj: NDArray[np.float64]
-    """The budgets as they were kept: where one yields to the cheapest table, its energy."""
-    energy_mj: NDArray[np.float64]
-    """Mean energy of an inference under each budget."""
-    seconds: float
-
-    @property
-    def gap(self) -> float:
-        """Relative distance of the proven bound from what was reached."""
-        return max(0.0, self.bound - self.accuracy) / max(self.accuracy, 1e-12)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from depthdial.schedule.conditions import estimate
 from depthdial.schedule.grid import encode, make_grid
 from depthdial.schedule.problem import Conditions, Problem, make_problem
 from depthdial.schedule.sensitivity import curve, energy_prices, is_binding, time_prices
-from depthdial.schedule.solve import Solution, prune, solve
+from depthdial.schedule.solution import Solution
+from depthdial.schedule.solve import prune, solve
 from depthdial.schedule.table import read_schedule, write_schedule
 from depthdial.traces.trace import read_traces
 from tests.rigs.schedules import brute_force, latency_table, random_problem
