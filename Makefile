@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo publish test check env schema docs lock clean bench-masks bench-deploy bench-schedule bench-selector bench-workflow
+.PHONY: help demo publish test check env schema docs lock clean fuzz bench-masks bench-deploy bench-schedule bench-selector bench-workflow
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -27,6 +27,9 @@ test: env  ## run the whole test suite, slow tests included
 
 check: env  ## run what takes less than two minutes: linters, types, quick tests
 	@$(BIN)/python -m pytest -m "not (slow or ssh or slurm or aarch64 or gpu)"
+
+fuzz: env  ## give every reader of files 10,000 random inputs
+	@DEPTHDIAL_FUZZ=10000 $(BIN)/python -m pytest -m fuzz
 
 env: $(VENV)/complete  ## create the environment in .venv from requirements.lock
 

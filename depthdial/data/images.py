@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -41,10 +44,17 @@ class ImagesInfo:
     shape: tuple[int, int, int]
 
     def normalise(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (N, C, H, W) as float32 with zero mean and unit deviation over the training split."""
-        mean = np.asarray(self.mean, np.float32)[:, None, None]
-        deviation = np.asarray(self.deviation, np.float32)[:, None, None]
-        return (images.astype(np.float32) / np.float32(255) - mean) / deviation
+        """Images (..., C, H, W) as float32 with zero mean and unit deviation over the training split."""
+        return normalise(images, self.mean, self.deviation)
+
+
+def normalise(images: NDArray[np.uint8], mean: Sequence[float], deviation: Sequence[float]) -> NDArray[np.float32]:
+    """Bytes (..., C, H, W) as a network reads them: of values in [0, 1], less the mean, over the deviation.
+
+    ``data.tensors`` computes the same, bit for bit, on any device of torch.
+    """
+    by_channel = [np.asarray(values, np.float32)[:, None, None] for values in (mean, deviation)]
+    return (images.astype(np.float32) / np.float32(255) - by_channel[0]) / by_channel[1]
 
 
 def save_images(path: str | os.PathLike[str], name: str, classes: list[str], splits: dict[SplitName, Split]) -> None:
@@ -83,7 +93,19 @@ def load_info(path: str | os.PathLike[str]) -> ImagesInfo:
 
 
 def load_split(path: str | os.PathLike[str], split: SplitName) -> Split:
-    """One split of a prepared file."""
+    """One split of a prepared file; its images stay in the file until they are looked at."""
     load_info(path)
-    with safe_open(path, framework="numpy") as archive:
-        return Split(archive.get_tensor(f"{split}_images"), archive.get_tensor(f"{split}_labels"))
+    return Split(_mapped(path, f"{split}_images"), np.array(_mapped(path, f"{split}_labels")))
+
+
+def _mapped(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
+    """A tensor of a safetensors file as a private map of the file: what is not read takes no memory.
+
+    The library itself hands out copies. It has checked the header before: ``load_info`` opens the file with it.
+    """
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        about = json.loads(file.read(length))[name]
+    kind = {"U8": np.uint8, "I64": np.int64}[about["dtype"]]
+    start = 8 + length + about["data_offsets"][0]
+    return np.asarray(np.memmap(path, kind, "c", start, tuple(about["shape"])))

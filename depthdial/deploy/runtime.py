@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depthdial.data.images import normalise
 from depthdial.deploy.archive import archive_index
 from depthdial.deploy.gate import require
 from depthdial.deploy.manifest import (
@@ -102,7 +103,4 @@ class Bundle:
     def classify(self, pixels: NDArray[np.uint8], name: str) -> int:
         """Index of the most likely class of one image (C, H, W) of bytes."""
         about = self.manifest.input
-        mean = np.asarray(about.mean, np.float32)[:, None, None]
-        deviation = np.asarray(about.deviation, np.float32)[:, None, None]
-        normalised = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
-        return int(np.argmax(self.logits(normalised, name)))
+        return int(np.argmax(self.logits(normalise(pixels, about.mean, about.deviation), name)))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from depthdial.data.tensors import Images
 from depthdial.errors import ConfigError
 from depthdial.evaluate.results import Evaluation
 from depthdial.networks.families.he_resnet import ResNet, Scaling, shortcut
@@ -78,10 +79,11 @@ class Engine:
                 module.to(self.type).to(memory_format=torch.channels_last)
         self.fixed = [] if self.calibration is None else [self._place(self.calibration)]
 
-    def evaluate(self, masks: Sequence[Mask], images: Tensor, labels: Tensor) -> Evaluation:
+    def evaluate(self, masks: Sequence[Mask], images: Tensor | Images, labels: Tensor) -> Evaluation:
         """Which images each mask classifies rightly: images (N, C, H, W), normalised, labels (N,).
 
-        Masks are evaluated once each, in the order of their strings.
+        ``Images`` are normalised when a pass takes them, so that no more of them are floats than it holds. Masks are
+        evaluated once each, in the order of their strings.
         """
         ordered = self._ordered(masks)
         packed = np.zeros((len(ordered), (len(labels) + 7) // 8), np.uint8)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from depthdial.config.evaluate import Evaluate, Racing
 from depthdial.data.images import SplitName, load_info, load_split
+from depthdial.data.tensors import Images
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.results import Evaluation
@@ -35,10 +36,10 @@ About = dict[str, Any]
 STATISTICS_FORMAT = "depthdial-batchnorm-1"
 
 
-def load_tensors(images: Path, split: SplitName) -> tuple[Tensor, Tensor]:
-    """Normalised images (N, C, H, W) and labels (N,) of one split."""
+def load_tensors(images: Path, split: SplitName) -> tuple[Images, Tensor]:
+    """Images (N, C, H, W), normalised where they are taken out, and labels (N,) of one split."""
     content = load_split(images, split)
-    return torch.from_numpy(load_info(images).normalise(content.images)), torch.from_numpy(content.labels)
+    return Images(content, load_info(images)), torch.from_numpy(content.labels)
 
 
 def training_sample(images: Path, count: int) -> tuple[Tensor, Tensor]:
@@ -124,7 +125,7 @@ def evaluate_validation(
 
 
 def _raced(
-    engine: Engine, inputs: Tensor, labels: Tensor, masks: Sequence[Mask], racing: Racing
+    engine: Engine, inputs: Images, labels: Tensor, masks: Sequence[Mask], racing: Racing
 ) -> tuple[Evaluation, float]:
     """The masks that the race leaves, the full network among them, and the block evaluations spent.
 

@@ -7,6 +7,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from depthdial.data.images import normalise
 from depthdial.deploy.pictures import image_files, read_image
 from depthdial.deploy.runtime import Bundle
 
@@ -16,7 +17,5 @@ def network_inputs(bundle: Bundle, images: str | os.PathLike[str] | None = None)
     about = bundle.manifest.input
     if images is None:
         return [np.load(bundle.folder / name)[0] for name in bundle.manifest.gate.inputs]
-    mean = np.asarray(about.mean, np.float32)[:, None, None]
-    deviation = np.asarray(about.deviation, np.float32)[:, None, None]
-    pixels = [read_image(path, about.shape[1:]) for path in image_files(images)]
-    return [(one.astype(np.float32) / np.float32(255) - mean) / deviation for one in pixels]
+    pixels = (read_image(path, about.shape[1:]) for path in image_files(images))
+    return [normalise(one, about.mean, about.deviation) for one in pixels]

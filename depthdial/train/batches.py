@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from depthdial.config.training import Recipe
 from depthdial.data.images import ImagesInfo, Split
+from depthdial.data.tensors import Images
 from depthdial.train.augment import random_crop, random_flip
 
 
@@ -19,7 +20,7 @@ class Batches:
     """The training split as shuffled, augmented mini-batches; the last incomplete one is left out."""
 
     def __init__(self, split: Split, info: ImagesInfo, recipe: Recipe, device: torch.device) -> None:
-        self.images = torch.from_numpy(info.normalise(split.images)).to(device)
+        self.images = Images(split, info, device)
         self.labels = torch.from_numpy(split.labels).to(device)
         self.recipe = recipe
         self.size = min(recipe.batch_size, len(split))

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe
 from depthdial.data.images import ImagesInfo, Split
+from depthdial.data.tensors import Images
 from depthdial.errors import ConfigError
 from depthdial.networks.description import Architecture
 from depthdial.networks.families.he_resnet import ResNet, Scaling
@@ -147,10 +148,9 @@ def validate(
 ) -> float:
     """Accuracy in [0, 1] of the full network in evaluation mode."""
     net.eval()
+    images, labels = Images(split, info, device), torch.from_numpy(split.labels).to(device)
     correct = 0
     for start in range(0, len(split), batch):
         part = slice(start, start + batch)
-        images: Tensor = torch.from_numpy(info.normalise(split.images[part])).to(device)
-        labels = torch.from_numpy(split.labels[part]).to(device)
-        correct += int((net(images, scales=net.scales(scaling)).argmax(1) == labels).sum())
+        correct += int((net(images[part], scales=net.scales(scaling)).argmax(1) == labels[part]).sum())
     return correct / len(split)

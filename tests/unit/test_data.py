@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from depthdial.config.data import Dataset
-from depthdial.data.images import load_info, load_split, save_images
+from depthdial.data import tensors
+from depthdial.data.images import ImagesInfo, Split, load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.errors import ArtefactError, DataError
 
@@ -178,6 +180,25 @@ def test_prepared_images_survive_the_file(tmp_path: Path) -> None:
     assert abs(train.mean()) < 1e-3
     assert abs(train.std() - 1) < 1e-3
     assert np.array_equal(load_split(path, "test").labels, splits["test"].labels)
+    whole = Path(path).read_bytes()
+    load_split(path, "test").images[:] = 0
+    assert Path(path).read_bytes() == whole, "the map of the file is private"
     path.write_bytes(b"broken")
     with pytest.raises(ArtefactError, match="cannot be read as prepared images"):
         load_info(path)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_batches_are_normalised_bit_for_bit_as_the_whole_is(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    every = np.arange(256, dtype=np.uint8)
+    pixels = np.stack([np.stack([generator.permutation(every).reshape(16, 16) for _ in range(3)]) for _ in range(20)])
+    info = ImagesInfo("d", ("a",), (0.4914, 0.4822, 1 / 3), (0.2023, 0.1994, 0.1), (3, 16, 16))
+    whole = info.normalise(pixels)
+    for resident in (tensors.RESIDENT, 0):
+        monkeypatch.setattr(tensors, "RESIDENT", resident)
+        images = tensors.Images(Split(pixels, np.zeros(20, np.int64)), info, device)
+        assert (len(images), images.shape) == (20, (20, 3, 16, 16))
+        drawn = torch.randperm(20)
+        assert np.array_equal(images[3:9].cpu().numpy(), whole[3:9])
+        assert np.array_equal(images[drawn].cpu().numpy(), whole[drawn.numpy()])
