@@ -29,7 +29,6 @@ def architecture(depth: int) -> Architecture:
 def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     """What the workflow would have left in ``folder`` for a network with these configurations."""
     import torch
-    from safetensors.torch import save_file
 
     from depthdial.networks.families.he_resnet import ResNet
     from depthdial.networks.weights import save_weights
@@ -42,7 +41,6 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     classes = [f"class{index}" for index in range(arch.classes)]
     save_images(folder / "images.safetensors", "noise", classes, {"train": split, "validation": split, "test": split})
     save_weights(folder / "weights.safetensors", net, {})
-    save_file({"none": torch.zeros(1)}, folder / "batchnorm.safetensors")
     rows = tuple(
         Configuration(
             name=name,
@@ -71,9 +69,9 @@ def make_bundle(folder: Path, arch: Architecture, masks: list[Mask]) -> Path:
     folder.mkdir(parents=True)
     random_network(folder, arch, masks)
     target = load_targets(ROOT / "config" / "targets.yaml")["host"]
-    files = {name: folder / f"{name}.safetensors" for name in ("weights", "batchnorm", "images")}
+    files = {name: folder / f"{name}.safetensors" for name in ("weights", "images")}
     configurations, settings = folder / "configurations.json", Deploy()
-    export(files["weights"], files["batchnorm"], configurations, files["images"], settings, folder / "exported")
+    export(files["weights"], None, configurations, files["images"], settings, folder / "exported")
     modules = {}
     for name, mask in zip(slot_names(len(masks)), masks, strict=True):
         modules[name] = folder / "modules" / f"{name}.vmfb"

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: atomic writes, digests, JSON."""
+"""Files appear whole or not at all: atomic writes, digests. What was written is read by ``artefacts``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from depthdial.errors import ArtefactError
 
 
 @contextmanager
@@ -64,34 +62,18 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file. Raises ArtefactError that names the file if it cannot be read."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtefactError(f"{path}: not valid JSON ({error}); delete it and run again") from None
-
-
-def pack_metadata(kind: str, values: dict[str, Any]) -> dict[str, str]:
-    """Metadata of a safetensors file of our own: its kind and JSON values, as one entry.
-
-    The library writes several entries in an order that changes from run to run; one makes equal content equal files.
-    """
-    return {"depthdial": json.dumps({"format": kind, **values}, sort_keys=True)}
-
-
-def unpack_metadata(path: str | os.PathLike[str], metadata: dict[str, str] | None, kind: str) -> dict[str, Any]:
-    """The values that ``pack_metadata`` packed. Raises ArtefactError if the file is of another kind."""
-    values: dict[str, Any] = json.loads((metadata or {}).get("depthdial", "{}"))
-    if values.get("format") != kind:
-        found = values.get("format", "nothing")
-        raise ArtefactError(f"{path}: expected format {kind}, found {found}; delete it and run again")
-    return values
-
-
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+DIGESTS = "digests.json"
+"""In a folder that one job writes and another reads: the SHA-256 of its files."""
+
+
+def digests(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """SHA-256 of every file below a folder by its path there; hidden ones (Snakemake's time stamps) left out."""
+    root = Path(folder)
+    found = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(root).as_posix(): sha256_file(path) for path in found}

@@ -1,12 +1,8 @@
 """Choose masks for the cost model and take them out of PyTorch."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.numpy import save_file
 
 from depthdial.config.benchmark import CostModel
 from depthdial.config.deploy import Deploy
@@ -31,18 +27,8 @@ def main(smk: Any) -> None:
         configurations=cost_configurations(net.arch, CostModel.model_validate(smk.params.cost_model)),
     )
     write_configurations(smk.output.configurations, chosen)
-    with tempfile.TemporaryDirectory() as folder:
-        statistics = Path(folder) / "none.safetensors"
-        save_file({"none": np.zeros(1, np.float32)}, statistics)
-        settings = Deploy.model_validate(smk.params.deploy)
-        export(
-            smk.input.weights,
-            statistics,
-            smk.output.configurations,
-            smk.input.images,
-            settings,
-            smk.output.exported,
-        )
+    settings = Deploy.model_validate(smk.params.deploy)
+    export(smk.input.weights, None, smk.output.configurations, smk.input.images, settings, smk.output.exported)
 
 
 if "snakemake" in globals():

@@ -95,7 +95,7 @@ def evidence(tables: Path, results: Path, dial: dict[str, Any]) -> Evidence:
         best=alike["hypervolume"].idxmax() == dial["network"],
         rankings=read_table(rankings) if rankings.exists() else None,
         devices={name: read_table(folder / name / "configurations.csv") for name in dial["devices"]},
-        replays={name: pd.read_parquet(replay / name / "summary.parquet") for name in dial["devices"]},
+        replays={name: read_table(replay / name / "summary.parquet") for name in dial["devices"]},
     )
 
 

@@ -6,6 +6,7 @@ import os
 
 import pandas as pd
 
+from depthdial.artefacts import read_csv
 from depthdial.files import atomic_path
 
 
@@ -17,4 +18,4 @@ def write_csv(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A comparison table; what looks like a number but is a name stays text."""
-    return pd.read_csv(path, dtype=dict.fromkeys(("skipped", "mask", "budget", "commit", "torch"), str))
+    return read_csv(path, text=("skipped", "mask", "budget", "commit", "torch"))

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from depthdial.files import unpack_metadata
+from depthdial.artefacts import open_tensors, read_csv, read_table, reading
 from depthdial.networks.description import Architecture
 from depthdial.networks.masks import Mask
 
@@ -33,8 +32,8 @@ class Trained:
     def metadata(self) -> dict[str, Any]:
         """What its weights say of themselves: architecture, survival, about (recipe, seed, commit, ...)."""
         path = self.folder / "weights.safetensors"
-        with safe_open(path, framework="numpy") as archive:
-            return unpack_metadata(path, archive.metadata(), WEIGHTS)
+        with open_tensors(path, WEIGHTS) as archive:
+            return archive.about
 
     @property
     def network(self) -> str:
@@ -59,18 +58,20 @@ class Trained:
     @cached_property
     def history(self) -> pd.DataFrame:
         """A row per epoch."""
-        return pd.read_csv(self.folder / "history.csv")
+        return read_csv(self.folder / "history.csv")
 
     @cached_property
     def masks(self) -> pd.DataFrame:
         """The masks evaluated on the validation split, without the bits."""
-        return pd.read_parquet(self.folder / "masks.parquet", columns=["mask", "kept", "macs", "n_val", "val_accuracy"])
+        return read_table(self.folder / "masks.parquet", ["mask", "kept", "macs", "n_val", "val_accuracy"])
 
     @cached_property
     def evaluated(self) -> dict[str, Any]:
         """How its masks were evaluated: scaling, recalibrated, precision, ..."""
-        found: dict[str, Any] = json.loads(pq.read_schema(self.folder / "masks.parquet").metadata[b"about"])
-        return found
+        path = self.folder / "masks.parquet"
+        with reading(path, "a table of masks"):
+            found: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"about"])
+            return found
 
     @property
     def exhaustive(self) -> bool:
@@ -84,15 +85,15 @@ class Trained:
         Of a searched network at each budget; of a static one its full network.
         """
         if self.role != "static":
-            return pd.read_parquet(self.folder / "budgets.parquet")
-        table = pd.read_parquet(self.folder / "test.parquet").rename(columns={"name": "budget"})
+            return read_table(self.folder / "budgets.parquet")
+        table = read_table(self.folder / "test.parquet").rename(columns={"name": "budget"})
         return table.assign(budget="as trained", budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
 
     @cached_property
     def finetuned(self) -> pd.DataFrame | None:
         """Its configurations before and after fine-tuning (name, mask, validation accuracies), if there was any."""
         path = self.folder / "finetuned.csv"
-        return pd.read_csv(path, dtype={"mask": str}) if path.exists() else None
+        return read_csv(path, text=["mask"]) if path.exists() else None
 
     def finetuned_accuracy(self, macs: float) -> float:
         """Test accuracy of the fine-tuned configuration of at most ``macs`` that is best on validation."""
@@ -107,7 +108,7 @@ class Trained:
 
     def read(self, name: str) -> pd.DataFrame:
         """One of its other tables."""
-        return pd.read_parquet(self.folder / name)
+        return read_table(self.folder / name)
 
     def accuracy(self, budget: str) -> float:
         """Test accuracy at a budget; NaN if no mask is that cheap."""

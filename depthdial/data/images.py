@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from depthdial.errors import ArtefactError
-from depthdial.files import atomic_path, pack_metadata, unpack_metadata
+from depthdial.artefacts import open_tensors, pack_metadata, reading
+from depthdial.files import atomic_path
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -77,25 +76,22 @@ def save_images(path: str | os.PathLike[str], name: str, classes: list[str], spl
 
 def load_info(path: str | os.PathLike[str]) -> ImagesInfo:
     """Names and normalisation of a prepared file."""
-    try:
-        with safe_open(path, framework="numpy") as archive:
-            metadata = archive.metadata()
-    except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path}: cannot be read as prepared images ({error})") from None
-    values = unpack_metadata(path, metadata, FORMAT)["info"]
-    return ImagesInfo(
-        values["name"],
-        tuple(values["classes"]),
-        tuple(values["mean"]),
-        tuple(values["deviation"]),
-        tuple(values["shape"]),
-    )
+    with open_tensors(path, FORMAT) as archive:
+        values = archive.about["info"]
+        return ImagesInfo(
+            values["name"],
+            tuple(values["classes"]),
+            tuple(values["mean"]),
+            tuple(values["deviation"]),
+            tuple(values["shape"]),
+        )
 
 
 def load_split(path: str | os.PathLike[str], split: SplitName) -> Split:
     """One split of a prepared file; its images stay in the file until they are looked at."""
     load_info(path)
-    return Split(_mapped(path, f"{split}_images"), np.array(_mapped(path, f"{split}_labels")))
+    with reading(path, "prepared images"):
+        return Split(_mapped(path, f"{split}_images"), np.array(_mapped(path, f"{split}_labels")))
 
 
 def _mapped(path: str | os.PathLike[str], name: str) -> NDArray[Any]:

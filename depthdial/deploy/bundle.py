@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from depthdial.artefacts import read_json, read_record
 from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info
 from depthdial.deploy.compile import Compiled
@@ -22,7 +23,7 @@ from depthdial.deploy.manifest import (
     write_manifest,
 )
 from depthdial.errors import ArtefactError
-from depthdial.files import atomic_folder, read_json, sha256_file
+from depthdial.files import DIGESTS, atomic_folder, digests, sha256_file
 from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
 
 StrPath = str | os.PathLike[str]
@@ -50,6 +51,7 @@ def link(
     with atomic_folder(folder) as temporary:
         # Snakemake leaves a hidden time stamp in folders that it manages; it is no part of the bundle.
         shutil.copytree(exported, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        _check_exported(temporary, exported)
         (temporary / "modules").mkdir()
         for name, path in modules.items():
             shutil.copyfile(path, temporary / _module(name))
@@ -68,6 +70,15 @@ def read_test_accuracies(path: StrPath) -> dict[str, Accuracy]:
     }
 
 
+def _check_exported(copied: Path, exported: StrPath) -> None:
+    """Raise ArtefactError unless what was copied is what ``export`` wrote; its list of digests stays behind."""
+    written = read_json(copied / DIGESTS, "export again")
+    (copied / DIGESTS).unlink()
+    found = digests(copied)
+    if changed := sorted(name for name in {*written, *found} if written.get(name) != found.get(name)):
+        raise ArtefactError(f"{exported}: not as it was exported: {', '.join(changed[:8])}; delete it and run again")
+
+
 def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -> Compiled:
     """What all modules have in common, once they are those of the configurations. Raises ArtefactError otherwise."""
     names = [configuration.name for configuration in chosen.configurations]
@@ -76,7 +87,7 @@ def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -
     found = []
     for configuration in chosen.configurations:
         path = Path(modules[configuration.name])
-        compiled = Compiled.model_validate(read_json(path.with_suffix(".json")))
+        compiled = read_record(path.with_suffix(".json"), Compiled, "the side file of a module")
         if compiled.mask != configuration.mask:
             raise ArtefactError(
                 f"{path}: compiled for mask {compiled.mask}, {configuration.name} is {configuration.mask}"

@@ -1,4 +1,4 @@
-"""``depthdial inspect`` and ``depthdial run``."""
+"""``depthdial inspect``, ``run``, ``sign`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from depthdial.deploy.manifest import Manifest, read_manifest
+from depthdial.deploy.manifest import SIGNATURE, Manifest, read_manifest
 from depthdial.networks.description import Architecture
 
 app = typer.Typer()
@@ -39,6 +39,31 @@ def run(
     for path in image_files(images):
         index = opened.classify(read_image(path, about.shape[1:]), chosen)
         typer.echo(f"{path.name}\t{about.classes[index]}")
+
+
+@app.command("sign")
+def sign_bundle(
+    bundle: BundleFolder,
+    key: Annotated[Path, typer.Option(help="Private Ed25519 key, PEM without a password, as OpenSSL writes it.")],
+) -> None:
+    """Verify a bundle and sign its manifest, which holds the hashes of all its files."""
+    from depthdial.deploy.signing import sign
+
+    sign(bundle, key)
+    typer.echo(f"signed: {bundle / SIGNATURE}")
+
+
+@app.command("verify")
+def verify_bundle(
+    bundle: BundleFolder,
+    key: Annotated[Path, typer.Option(help="Public key of whoever signs bundles, PEM.")],
+) -> None:
+    """Check who made a bundle: the signature of its manifest, then every file against it."""
+    from depthdial.deploy.signing import verify
+
+    verify(bundle, key)
+    manifest = read_manifest(bundle)
+    typer.echo(f"{bundle}: signed by the key in {key}; all {len(manifest.files)} files match")
 
 
 def describe(folder: Path, manifest: Manifest) -> list[str]:

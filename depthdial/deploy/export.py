@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info, load_split
 from depthdial.deploy.archive import write_archive
 from depthdial.errors import ArtefactError, DeployError
-from depthdial.files import atomic_folder
+from depthdial.files import DIGESTS, atomic_folder, digests, write_json
 from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
 from depthdial.networks.families.he_resnet import ResNet, StaticResNet, extract
 from depthdial.networks.masks import Mask
-from depthdial.networks.weights import load_weights
+from depthdial.networks.weights import load_statistics, load_weights
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -70,6 +69,8 @@ def static_network(
             for buffer in ("running_mean", "running_var"):
                 key = f"{configuration.name}/{name}.{buffer}"
                 if key in statistics:
+                    if statistics[key].shape != getattr(module, buffer).shape:
+                        raise ArtefactError(f"the statistics' {key} has another shape than in the network; recalibrate")
                     getattr(module, buffer).copy_(statistics[key])
                 elif chosen.recalibrated:
                     raise ArtefactError(
@@ -87,17 +88,23 @@ def gate_inputs(images: StrPath, count: int) -> list[Array]:
 
 
 def export(
-    weights: StrPath, batchnorm: StrPath, configurations: StrPath, images: StrPath, settings: Deploy, folder: StrPath
+    weights: StrPath,
+    batchnorm: StrPath | None,
+    configurations: StrPath,
+    images: StrPath,
+    settings: Deploy,
+    folder: StrPath,
 ) -> None:
     """Write ``weights.irpa``, ``batchnorm/<name>.irpa``, ``gate/input<i>.npy`` and ``gate/<name>.<i>.npy``.
+
+    ``batchnorm`` has the statistics of recalibrated configurations; None where they have those of the weights.
 
     Raises ArtefactError that names the configuration or the file that is wrong, and DeployError for a configuration
     whose logits are not finite in PyTorch: there is nothing to compare with.
     """
     net, _ = load_weights(weights)
     chosen = read_configurations(configurations)
-    with safe_open(batchnorm, framework="pt") as archive:
-        statistics = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    statistics = {} if batchnorm is None else load_statistics(batchnorm)
     inputs = gate_inputs(images, settings.gate_images)
     with atomic_folder(folder) as temporary:
         (temporary / "gate").mkdir()
@@ -109,6 +116,7 @@ def export(
             own = {f"{configuration.name}/{key}": value for key, value in normalisation_tensors(static).items()}
             write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", own)
             _write_expected(static, inputs, temporary / "gate", configuration.name)
+        write_json(temporary / DIGESTS, digests(temporary))
     log.info("exported %d configurations of %s", len(chosen.configurations), chosen.network)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depthdial.artefacts import read_array
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import Gate, Manifest, device_arguments, module_arguments
 from depthdial.errors import DeployError
@@ -96,8 +97,8 @@ def check_configuration(
             run([*tool, *arguments], bundle, about)
             if not output.is_file():
                 raise DeployError(f"{about}: {tool[0]} wrote no output")
-            right = np.load(Path(bundle) / expected)
-            difference = require(np.load(output), right, manifest.gate, f"{about}, input {index}")
+            right = read_array(Path(bundle) / expected)
+            difference = require(read_array(output), right, manifest.gate, f"{about}, input {index}")
             worst = max(worst, difference, key=lambda one: one.share_of_tolerance)
     return worst
 

@@ -7,30 +7,53 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from depthdial.artefacts import read_json, reading
 from depthdial.config.targets import Tiles
 from depthdial.errors import ArtefactError
-from depthdial.files import read_json, sha256_file, write_json
+from depthdial.files import sha256_file, write_json
 
 NAME = "manifest.json"
 WEIGHTS_SCOPE = "weights"
 NORMALISATION_SCOPE = "batchnorm"
 
 
+AGAIN = "link or copy the bundle again"
+SIGNATURE = "manifest.json.sig"
+"""Beside the manifest, if somebody signed it."""
+MOST_PROBLEMS = 20
+
+
+def _printable(text: str) -> str:
+    """A terminal shows it as it is: no escape sequences, no line breaks."""
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+# A manifest may have been rewritten by anyone: whatever it says is bounded before it is used or shown.
+Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+FilePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]{0,199}$")]
+MaskText = Annotated[str, StringConstraints(pattern=r"^[01]{1,4096}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[int, Field(ge=1, le=1 << 16)]
+
+
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Accuracy(_Record):
     """Right answers as a fraction of ``n`` images, with its 95 % Wilson interval."""
 
-    n: int
-    value: float
-    low: float
-    high: float
+    n: Annotated[int, Field(ge=1)]
+    value: Fraction
+    low: Fraction
+    high: Fraction
 
 
 class BundledConfiguration(_Record):
@@ -39,15 +62,15 @@ class BundledConfiguration(_Record):
     Files are relative to the bundle; expected outputs pair with the gate's inputs.
     """
 
-    name: str
-    mask: str
-    macs: int
+    name: Annotated[str, StringConstraints(pattern=r"^c\d\d$")]
+    mask: MaskText
+    macs: Annotated[int, Field(ge=1, le=10**15)]
     on_front: bool
-    validation_accuracy: float
+    validation_accuracy: Fraction
     test: Accuracy | None = None
-    module: str
-    batchnorm: str
-    expected: tuple[str, ...]
+    module: FilePath
+    batchnorm: FilePath
+    expected: tuple[FilePath, ...]
 
 
 class Gate(_Record):
@@ -56,35 +79,41 @@ class Gate(_Record):
     Elementwise: ``|difference| <= absolute + relative * |expected|``.
     """
 
-    inputs: tuple[str, ...]
-    absolute: float
-    relative: float
+    inputs: Annotated[tuple[FilePath, ...], Field(max_length=1000)]
+    absolute: Fraction
+    relative: Fraction
 
 
 class Input(_Record):
     """What the network reads: float32 (1, C, H, W), pixels in [0, 1] normalised by channel."""
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[Literal[1], Size, Size, Size]
     mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    classes: tuple[str, ...]
+    deviation: tuple[Annotated[float, Field(gt=0)], ...]
+    classes: Annotated[tuple[Text, ...], Field(min_length=1, max_length=1 << 20)]
+
+    @model_validator(mode="after")
+    def _per_channel(self) -> Input:
+        if not len(self.mean) == len(self.deviation) == self.shape[1]:
+            raise ValueError(f"mean and deviation must have a value for each of {self.shape[1]} channels")
+        return self
 
 
 class CompiledFor(_Record):
     """The target as it was when the modules were compiled, and what compiled them."""
 
-    name: str
-    backend: str
-    triple: str
-    cpu: str
+    name: Text
+    backend: Text
+    triple: Text
+    cpu: Text
     """As LLVM names it, never ``host``: the CPU that the compiler found there."""
-    features: tuple[str, ...]
-    flags: tuple[str, ...]
-    variant: str = "tiled"
+    features: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    flags: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    variant: Text = "tiled"
     """The way of compiling, one of the target's variants."""
     tiles: Tiles | None = None
     """Tile sizes of its convolutions; null were the compiler's own."""
-    compiler: str
+    compiler: Text
     """Version of iree-base-compiler; the runtime must be of the same."""
 
 
@@ -92,24 +121,36 @@ class Manifest(_Record):
     """``manifest.json`` of a bundle."""
 
     schema_version: Literal[1] = 1
-    dataset: str
-    network: str
+    dataset: Text
+    network: Text
     seed: int
-    architecture: dict[str, int]
+    architecture: dict[Text, Annotated[int, Field(ge=1, le=1 << 20)]]
     scaling: Literal["none", "survival", "inverse"]
     recalibrated: bool
     target: CompiledFor
     input: Input
-    weights: str
+    weights: FilePath
     gate: Gate
     gated: bool = False
     """Whether every configuration passed the gate before the bundle appeared. If not, nothing there ran the target:
     then ``runtime.Bundle`` checks a configuration when it loads it, and a benchmark before it times it."""
-    configurations: tuple[BundledConfiguration, ...]
-    schedule: str | None = None
+    configurations: Annotated[tuple[BundledConfiguration, ...], Field(min_length=1, max_length=100)]
+    schedule: FilePath | None = None
     """The schedule that was solved for these configurations, if they were packed for a product."""
-    files: dict[str, str]
+    files: dict[FilePath, Digest]
     """SHA-256 of every other file of the bundle, by its path."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if len({len(configuration.mask) for configuration in self.configurations}) > 1:
+            raise ValueError("its masks are of different lengths")
+        if len({configuration.name for configuration in self.configurations}) < len(self.configurations):
+            raise ValueError("two configurations have the same name")
+        if not self.gate.inputs:
+            raise ValueError("it has no fixed inputs for the gate")
+        if any(len(configuration.expected) != len(self.gate.inputs) for configuration in self.configurations):
+            raise ValueError("a configuration has not one expected output for each fixed input")
+        return self
 
     def named(self, name: str) -> BundledConfiguration:
         """The configuration of that name. Raises ArtefactError if there is none."""
@@ -134,17 +175,15 @@ def read_manifest(bundle: str | os.PathLike[str], verify: bool = True) -> Manife
     """The manifest of a bundle, whose files are checked against it unless ``verify`` is false.
 
     Raises ArtefactError that names the file: not a manifest, missing, changed since it was linked, or not of it. The
-    hashes find accidents; they are not signed, and whoever can write the manifest can make it say anything.
+    hashes find accidents; whoever can write the manifest can make it say anything, against which it can be signed.
     """
     path = Path(bundle) / NAME
-    values = read_json(path)
+    values = read_json(path, AGAIN)
     expected = values.pop("sha256", None) if isinstance(values, dict) else None
-    try:
+    with reading(path, "the manifest of a bundle", AGAIN):
         manifest = Manifest.model_validate(values)
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: not the manifest of a bundle: {error}") from None
     if expected != _digest(values):
-        raise ArtefactError(f"{path}: its content does not match its own sha256; link or copy the bundle again")
+        raise ArtefactError(f"{path}: its content does not match its own sha256; {AGAIN}")
     if verify:
         verify_files(bundle, manifest)
     return manifest
@@ -157,9 +196,12 @@ def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
     """
     root = Path(bundle)
     problems = [problem for name in manifest.files if (problem := _problem(root, manifest, name))]
-    present = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
-    foreign = present - {Path(NAME), *map(Path, manifest.files)}
-    problems += [f"{root / path}: not in the manifest" for path in sorted(foreign) if not path.name.startswith(".")]
+    listed = {Path(NAME), Path(SIGNATURE), *map(Path, manifest.files)}
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            problems.append(f"{path}: a link or a special file; a bundle has files and folders of its own alone")
+        elif path.is_file() and path.relative_to(root) not in listed and not path.name.startswith("."):
+            problems.append(f"{path}: not in the manifest")
     named = {manifest.weights, *manifest.gate.inputs, *([manifest.schedule] if manifest.schedule else [])}
     for configuration in manifest.configurations:
         named |= {configuration.module, configuration.batchnorm, *configuration.expected}
@@ -177,7 +219,7 @@ def _problem(root: Path, manifest: Manifest, name: str) -> str | None:
     inside, expected = PurePosixPath(name), manifest.files[name]
     if inside.is_absolute() or ".." in inside.parts:
         return f"{name}: leads out of the bundle"
-    if not (root / name).is_file():
+    if (root / name).is_symlink() or not (root / name).is_file():
         return f"{root / name}: missing"
     if (found := sha256_file(root / name)) != expected:
         return f"{root / name}: sha256 is {found[:12]}..., the manifest says {expected[:12]}..."
@@ -186,7 +228,8 @@ def _problem(root: Path, manifest: Manifest, name: str) -> str | None:
 
 def _refuse(root: Path, problems: list[str]) -> None:
     if problems:
-        listed = "\n  ".join(problems)
+        more = [f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
+        listed = "\n  ".join([*problems[:MOST_PROBLEMS], *more])
         raise ArtefactError(f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depthdial.artefacts import read_array
 from depthdial.data.images import normalise
 from depthdial.deploy.archive import archive_index
 from depthdial.deploy.gate import require
@@ -77,9 +78,9 @@ class Bundle:
         """The numerics gate, for a bundle that was made where nothing runs its target."""
         gate = self.manifest.gate
         for source, expected in zip(gate.inputs, self.manifest.named(name).expected, strict=True):
-            found = function(np.load(self.folder / source)).to_host()
+            found = function(read_array(self.folder / source)).to_host()
             about = f"{self.folder}: configuration {name}, {source}"
-            require(found, np.load(self.folder / expected), gate, about)
+            require(found, read_array(self.folder / expected), gate, about)
 
     def open(self, module: Path, batchnorm: str) -> Any:
         """A module with the bundle's weights and one of its archives of BatchNorm; functions by name."""

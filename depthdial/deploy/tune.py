@@ -10,17 +10,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from depthdial.artefacts import read_array, read_record
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
 from depthdial.deploy.compile import Compiler
 from depthdial.deploy.gate import installed_tool, require, run
 from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
 from depthdial.deploy.program import program
-from depthdial.errors import ArtefactError, DeployError
-from depthdial.files import read_json, write_json
+from depthdial.errors import DeployError
+from depthdial.files import write_json
 from depthdial.networks.configurations import FULL
 from depthdial.networks.description import Architecture
 from depthdial.networks.masks import Mask
@@ -55,10 +55,7 @@ class Tuning(BaseModel):
 
 def read_tuning(path: str | os.PathLike[str]) -> Tuning:
     """Read and check. Raises ArtefactError that names the file."""
-    try:
-        return Tuning.model_validate(read_json(path))
-    except ValueError as error:
-        raise ArtefactError(f"{path}: not the result of tuning: {error}; delete it and run again") from None
+    return read_record(path, Tuning, "the result of tuning")
 
 
 def tune(
@@ -131,7 +128,7 @@ def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
     arguments = [*device_arguments(1), *_arguments(module), f"--output=@{found}"]
     run([installed_tool("iree-run-module"), *arguments], exported, about)
     gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
-    require(np.load(found), np.load(exported / "gate" / f"{FULL}.0.npy"), gate, about)
+    require(read_array(found), read_array(exported / "gate" / f"{FULL}.0.npy"), gate, about)
 
 
 def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int) -> list[float]:

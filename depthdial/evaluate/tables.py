@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from depthdial.artefacts import reading
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.results import Evaluation
 from depthdial.files import atomic_path
@@ -64,17 +65,15 @@ def write_masks(path: str | os.PathLike[str], table: pd.DataFrame, about: dict[s
 
 def read_masks(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A mask table and what was said about it. Raises ArtefactError on anything else."""
-    try:
+    with reading(path, "a mask table"):
         arrow = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ArtefactError(f"{path}: cannot be read as a mask table ({error})") from None
-    metadata = arrow.schema.metadata or {}
-    found = metadata.get(b"format", b"nothing").decode()
-    if found != FORMAT:
-        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; delete it and run again")
-    table = arrow.to_pandas()
-    check(table, str(path))
-    return table, json.loads(metadata[b"about"])
+        metadata = arrow.schema.metadata or {}
+        found = metadata.get(b"format", b"nothing").decode()
+        if found != FORMAT:
+            raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; delete it and run again")
+        table = arrow.to_pandas()
+        check(table, str(path))
+        return table, json.loads(metadata[b"about"])
 
 
 def check(table: pd.DataFrame, where: str) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 from depthdial.config.evaluate import Evaluate, Racing
@@ -27,13 +26,12 @@ from depthdial.files import atomic_path
 from depthdial.networks.configurations import ConfigurationSet
 from depthdial.networks.families.he_resnet import Scaling
 from depthdial.networks.masks import Mask, all_masks
-from depthdial.networks.weights import load_weights
+from depthdial.networks.weights import load_weights, save_statistics
 from depthdial.statistics.intervals import wilson_interval
 
 logger = logging.getLogger(__name__)
 Path = str | os.PathLike[str]
 About = dict[str, Any]
-STATISTICS_FORMAT = "depthdial-batchnorm-1"
 
 
 def load_tensors(images: Path, split: SplitName) -> tuple[Images, Tensor]:
@@ -160,13 +158,7 @@ def evaluate_test(
     with atomic_path(table) as temporary:
         test_table(names, masks, evaluation).to_parquet(temporary, index=False)
     statistics = engine.statistics(masks)
-    tensors = {
-        f"{name}/{key}": value.clone()
-        for name, mask in zip(names, masks, strict=True)
-        for key, value in statistics[mask].items()
-    }
-    with atomic_path(batchnorm) as temporary:
-        save_file(tensors, temporary, {"format": STATISTICS_FORMAT})
+    save_statistics(batchnorm, {name: statistics[mask] for name, mask in zip(names, masks, strict=True)})
 
 
 def test_table(names: Sequence[str], masks: Sequence[Mask], evaluation: Evaluation) -> pd.DataFrame:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from depthdial.artefacts import read_record
 from depthdial.errors import ArtefactError
-from depthdial.files import read_json, write_json
+from depthdial.files import write_json
 
 FULL = "c00"
 """The configuration that keeps every block."""
@@ -62,7 +63,4 @@ def write_configurations(path: str | os.PathLike[str], chosen: ConfigurationSet)
 
 def read_configurations(path: str | os.PathLike[str]) -> ConfigurationSet:
     """Read and check. Raises ArtefactError that names the file."""
-    try:
-        return ConfigurationSet.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: not a set of configurations: {error}") from None
+    return read_record(path, ConfigurationSet, "a set of configurations")

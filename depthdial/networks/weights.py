@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
-from depthdial.errors import ArtefactError
-from depthdial.files import atomic_path, pack_metadata, unpack_metadata
+from depthdial.artefacts import open_tensors, pack_metadata
+from depthdial.files import atomic_path
 from depthdial.networks.description import Architecture
 from depthdial.networks.families.he_resnet import ResNet
 
 FORMAT = "weights-1"
+STATISTICS_FORMAT = "batchnorm-1"
 
 
 def save_weights(path: str | os.PathLike[str], net: ResNet, about: dict[str, Any]) -> None:
@@ -26,13 +28,20 @@ def save_weights(path: str | os.PathLike[str], net: ResNet, about: dict[str, Any
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[ResNet, dict[str, Any]]:
     """The network in evaluation mode and what was said about it. Raises ArtefactError on a foreign file."""
-    try:
-        with safe_open(path, framework="pt") as archive:
-            metadata = archive.metadata()
-            state = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path}: cannot be read as safetensors ({error})") from None
-    values = unpack_metadata(path, metadata, FORMAT)
-    net = ResNet(Architecture.from_dict(values["architecture"]), values["survival"])
-    net.load_state_dict(state)
-    return net.eval(), values["about"]
+    with open_tensors(path, FORMAT, "pt") as archive:
+        net = ResNet(Architecture.from_dict(archive.about["architecture"]), archive.about["survival"])
+        net.load_state_dict({name: archive[name] for name in archive.names()})
+        return net.eval(), archive.about["about"]
+
+
+def save_statistics(path: str | os.PathLike[str], statistics: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write the BatchNorm statistics of configurations: by configuration, then by their names in its network."""
+    tensors = {f"{name}/{key}": value.clone() for name, own in statistics.items() for key, value in own.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, pack_metadata(STATISTICS_FORMAT, {}))
+
+
+def load_statistics(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Tensors by ``<configuration>/<name in the network>``. Raises ArtefactError on a foreign file."""
+    with open_tensors(path, STATISTICS_FORMAT, "pt") as archive:
+        return {name: archive[name] for name in archive.names()}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from depthdial.artefacts import read_table
 from depthdial.errors import ArtefactError, ScheduleError
 
 COLUMNS = (
@@ -84,10 +85,7 @@ class Choice:
 
 def read_latency_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """The table of measured configurations. Raises ArtefactError that names the file and the columns it lacks."""
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: not a readable latency table ({error}); measure the device again") from None
+    table = read_table(path, again="measure the device again")
     if missing := [column for column in COLUMNS if column not in table.columns]:
         raise ArtefactError(f"{path}: the latency table lacks {', '.join(missing)}; measure the device again")
     return table

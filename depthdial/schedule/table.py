@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from depthdial.errors import ArtefactError
-from depthdial.files import read_json, write_json
+from depthdial.artefacts import read_record
+from depthdial.files import write_json
 from depthdial.schedule.grid import AXES, FLOORS, LARGEST, UNITS, Axis, Grid
 
 TABLE_VERSION = 1
@@ -180,7 +180,4 @@ def write_schedule(path: str | os.PathLike[str], table: ScheduleTable) -> None:
 
 def read_schedule(path: str | os.PathLike[str]) -> ScheduleTable:
     """Read and check schedule.json. Raises ArtefactError that names the file and what is wrong."""
-    try:
-        return ScheduleTable.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: not a schedule of version {TABLE_VERSION}: {error}") from None
+    return read_record(path, ScheduleTable, f"a schedule of version {TABLE_VERSION}")

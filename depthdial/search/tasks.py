@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from depthdial.artefacts import read_json, reading
 from depthdial.config.search import Search, Strategy
 from depthdial.data.images import load_split
 from depthdial.errors import ConfigError
 from depthdial.evaluate.tables import masks_of, read_masks
 from depthdial.evaluate.tasks import training_sample
-from depthdial.files import read_json, write_json
+from depthdial.files import write_json
 from depthdial.networks.description import Architecture
 from depthdial.networks.families.he_resnet import Scaling
 from depthdial.networks.masks import Mask
@@ -59,7 +60,9 @@ def _generation(tables: Sequence[Path]) -> Generation:
 
 def read_asked(path: Path) -> list[Mask]:
     """The masks that ``ask_masks`` wrote."""
-    return [Mask(bits) for bits in read_json(path)]
+    found = read_json(path)
+    with reading(path, "a list of masks"):
+        return [Mask(bits) for bits in found]
 
 
 def compare_searches(

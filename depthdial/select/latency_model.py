@@ -15,12 +15,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from scipy.optimize import nnls
 
+from depthdial.artefacts import read_record
 from depthdial.config.benchmark import CostModel as Settings
 from depthdial.errors import ArtefactError, MeasurementError
-from depthdial.files import read_json, write_json
+from depthdial.files import write_json
 from depthdial.networks.configurations import Configuration, slot_names
 from depthdial.networks.description import Architecture
 from depthdial.networks.masks import Mask
@@ -60,10 +61,7 @@ class CostModel(BaseModel):
 
 def read_cost_model(path: str | os.PathLike[str]) -> CostModel:
     """Read and check. Raises ArtefactError that names the file."""
-    try:
-        return CostModel.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: not a cost model: {error}") from None
+    return read_record(path, CostModel, "a cost model")
 
 
 def write_cost_model(path: str | os.PathLike[str], model: CostModel) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from depthdial.artefacts import pack_metadata
 from depthdial.compare.runs import Trained
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.evaluate.tasks import test_table as tested_masks
-from depthdial.files import pack_metadata
 from depthdial.networks.description import Architecture
 from depthdial.networks.masks import Mask, all_masks
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
@@ -19,7 +18,7 @@ from depthdial.networks.configurations import Configuration, ConfigurationSet, s
 from depthdial.networks.description import Architecture
 from depthdial.networks.families.he_resnet import ResNet
 from depthdial.networks.masks import Mask
-from depthdial.networks.weights import save_weights
+from depthdial.networks.weights import save_statistics, save_weights
 
 ARCH = Architecture(depth=8, width=4, in_channels=3, image_size=8, classes=5)
 HOST = Target(triple="x86_64-unknown-linux-gnu", cpu="host")
@@ -77,16 +76,16 @@ class Case:
             dataset="noise", network="net", seed=0, scaling=scaling, recalibrated=True, configurations=rows
         )
         write_configurations(self.configurations, chosen)
-        save_file(self.statistics(), self.batchnorm)
+        save_statistics(self.batchnorm, self.statistics())
 
-    def statistics(self) -> dict[str, torch.Tensor]:
+    def statistics(self) -> dict[str, dict[str, torch.Tensor]]:
         """Statistics of every configuration, each a little off the parent's."""
-        found = {}
+        found: dict[str, dict[str, torch.Tensor]] = {}
         for index, (name, mask) in enumerate(self.masks.items()):
             for key, value in self.net.state_dict().items():
                 kept = not key.startswith("blocks.") or mask[int(key.split(".")[1])] == "1"
                 if key.endswith(("running_mean", "running_var")) and kept:
-                    found[f"{name}/{key}"] = value * (1 + 0.1 * index)
+                    found.setdefault(name, {})[key] = value * (1 + 0.1 * index)
         return found
 
     def export(self) -> Path:

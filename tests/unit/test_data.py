@@ -184,7 +184,7 @@ def test_prepared_images_survive_the_file(tmp_path: Path) -> None:
     load_split(path, "test").images[:] = 0
     assert Path(path).read_bytes() == whole, "the map of the file is private"
     path.write_bytes(b"broken")
-    with pytest.raises(ArtefactError, match="cannot be read as prepared images"):
+    with pytest.raises(ArtefactError, match="cannot be read as safetensors"):
         load_info(path)
 
 

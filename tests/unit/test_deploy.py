@@ -24,6 +24,7 @@ from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
+from depthdial.files import DIGESTS, digests, write_json
 from depthdial.networks.description import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_weights
@@ -127,12 +128,19 @@ def test_a_tool_that_hangs_or_cannot_start_is_of_a_configuration(
         check_configuration(case[1], read_manifest(case[1]), "c00", [str(tool)])
 
 
+def say_anew(exported: Path) -> None:
+    """Make the digests of an exported folder those of what was changed in it."""
+    (exported / DIGESTS).unlink()
+    write_json(exported / DIGESTS, digests(exported))
+
+
 def test_every_configuration_that_fails_the_gate_is_named(case: tuple[Case, Path], tmp_path: Path) -> None:
     deployed, _ = case
     exported = tmp_path / "exported"
     shutil.copytree(deployed.folder / "exported", exported)
     for name, wrong in (("c00", 0.5), ("c01", 2.0)):
         np.save(exported / "gate" / f"{name}.0.npy", np.load(exported / "gate" / f"{name}.0.npy") + wrong)
+    say_anew(exported)
     modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
     tool = run_tool(HOST, Path("unused"))
     with pytest.raises(DeployError) as failed:
@@ -156,6 +164,7 @@ def test_a_bundle_that_nothing_ran_is_checked_when_it_is_loaded(case: tuple[Case
     exported = tmp_path / "exported"
     shutil.copytree(deployed.folder / "exported", exported)
     np.save(exported / "gate" / "c01.2.npy", np.load(exported / "gate" / "c01.2.npy") + 0.5)
+    say_anew(exported)
     modules = {name: deployed.folder / "host" / f"{name}.vmfb" for name in deployed.masks}
     manifest = link(exported, modules, deployed.configurations, deployed.images, Deploy(), tmp_path / "b")
     assert not manifest.gated
@@ -270,6 +279,22 @@ def test_run_refuses_what_it_cannot_read(case: tuple[Case, Path], tmp_path: Path
     assert "a.png: cannot be read as an image" in str(said.exception)
 
 
+@pytest.mark.parametrize("name", ["weights.irpa", "batchnorm/c01.irpa", "gate/c00.0.npy"])
+def test_what_changed_since_it_was_exported_is_not_linked(case: tuple[Case, Path], tmp_path: Path, name: str) -> None:
+    deployed, _ = case
+    exported, folder = tmp_path / "exported", tmp_path / "bundle"
+    modules = {one: deployed.folder / "host" / f"{one}.vmfb" for one in deployed.masks}
+    shutil.copytree(deployed.folder / "exported", exported)
+    content = bytearray((exported / name).read_bytes())
+    content[-3] ^= 1
+    (exported / name).write_bytes(content)
+    with pytest.raises(ArtefactError, match=f"not as it was exported: {name}"):
+        link(exported, modules, deployed.configurations, deployed.images, Deploy(), folder)
+    (exported / "digests.json").unlink()
+    with pytest.raises(ArtefactError, match=r"digests\.json: no such file; export again"):
+        link(exported, modules, deployed.configurations, deployed.images, Deploy(), folder)
+
+
 def test_tuning_takes_the_fastest_variant_that_is_right(case: tuple[Case, Path], tmp_path: Path) -> None:
     deployed, _ = case
     ways = {"wrong": {"flags": ["--iree-no-such-flag"]}, "tiled": {"tiles": {}}, "compiler": {}}
@@ -285,5 +310,5 @@ def test_tuning_takes_the_fastest_variant_that_is_right(case: tuple[Case, Path],
     with pytest.raises(DeployError, match="net, target host: no variant can be used"):
         tune(ARCH, only, Deploy(), names=("net", "host"), exported=exported, output=output, log_folder=tmp_path)
     output.write_text("{}")
-    with pytest.raises(ArtefactError, match="not the result of tuning"):
+    with pytest.raises(ArtefactError, match="cannot be read as the result of tuning"):
         read_tuning(output)

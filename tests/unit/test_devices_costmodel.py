@@ -111,5 +111,5 @@ def test_too_few_masks_and_foreign_masks_are_refused(tmp_path: Path) -> None:
     write_cost_model(tmp_path / "model.json", model)
     assert read_cost_model(tmp_path / "model.json") == model
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(ArtefactError, match=r"model.json: not a cost model"):
+    with pytest.raises(ArtefactError, match=r"model.json: cannot be read as a cost model"):
         read_cost_model(tmp_path / "model.json")

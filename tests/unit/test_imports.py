@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "depthdial").rglob("*.py"))
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "artefacts"},
     {"statistics", "runs"},
     {"config"},
     {"networks"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,9 +130,76 @@ def test_a_path_out_of_the_bundle_is_refused(bundle: Path) -> None:
         read_manifest(bundle)
 
 
+def test_links_and_special_files_are_refused(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "file").write_text("x")
+    for name, place in {"dangling": "nowhere", "folder": str(elsewhere), "file": str(elsewhere / "file")}.items():
+        (bundle / "modules" / name).symlink_to(place)
+    os.mkfifo(bundle / "pipe")
+    with pytest.raises(ArtefactError) as said:
+        read_manifest(bundle)
+    for name in ("modules/dangling", "modules/folder", "modules/file", "pipe"):
+        assert f"{bundle / name}: a link or a special file" in str(said.value)
+
+
+def test_a_linked_file_of_the_manifest_is_refused(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("elsewhere") / "weights"
+    (bundle / "weights.irpa").rename(target)
+    (bundle / "weights.irpa").symlink_to(target)
+    with pytest.raises(ArtefactError, match=r"weights\.irpa: missing"):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(ArtefactError, match=f"a {kind}, expected a file; link or copy the bundle again"):
+        read_manifest(tmp_path)
+
+
+HOSTILE: dict[str, tuple[tuple[str | int, ...], Any]] = {
+    "depth": (("architecture", "depth"), 6 * 10**8 + 2),
+    "escape": (("network",), "\x1b[2Jnet"),
+    "class": (("input", "classes", 3), "three\nfour"),
+    "long": (("dataset",), "d" * 10_000),
+    "accuracy": (("configurations", 0, "validation_accuracy"), 7.0),
+    "nan": (("configurations", 0, "validation_accuracy"), float("nan")),
+    "tolerance": (("gate", "absolute"), float("inf")),
+    "mask": (("configurations", 0, "mask"), "💥"),
+    "macs": (("configurations", 0, "macs"), -1),
+    "size": (("input", "shape", 2), 10**9),
+    "channels": (("input", "mean"), [0.1, 0.2]),
+    "deviation": (("input", "deviation", 0), 0.0),
+    "name": (("configurations", 0, "name"), "--flag"),
+    "path": (("weights",), "weights\x00.irpa"),
+    "digest": (("files", "weights.irpa"), "0"),
+    "outputs": (("configurations", 0, "expected"), []),
+    "none": (("configurations",), []),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_rewritten_manifest_is_bounded(bundle: Path, what: str) -> None:
+    keys, value = HOSTILE[what]
+    path = bundle / "manifest.json"
+    values = json.loads(path.read_text())
+    del values["sha256"]
+    place = values
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    values["sha256"] = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(values))
+    with pytest.raises(ArtefactError, match=r"manifest\.json: cannot be read as the manifest of a bundle") as said:
+        read_manifest(bundle)
+    assert str(said.value).isprintable()
+    assert len(str(said.value)) < 600
+
+
 def test_another_json_is_refused(tmp_path: Path) -> None:
     write_text(tmp_path / "manifest.json", "{}")
-    with pytest.raises(ArtefactError, match="not the manifest of a bundle"):
+    with pytest.raises(ArtefactError, match="cannot be read as the manifest of a bundle"):
         read_manifest(tmp_path)
 
 

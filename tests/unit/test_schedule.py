@@ -359,7 +359,7 @@ def test_schedule_file_survives_a_round_trip(tmp_path: object) -> None:
     assert len(table.curve) == 6
     text = path.read_text()
     path.write_text(text.replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(ArtefactError, match="not a schedule of version 1"):
+    with pytest.raises(ArtefactError, match="cannot be read as a schedule of version 1"):
         read_schedule(path)
 
 
@@ -387,7 +387,7 @@ def test_latency_table_is_checked(tmp_path: object) -> None:
     with pytest.raises(ArtefactError, match="lacks energy_source; measure the device again"):
         read_latency_table(path)
     path.write_bytes(b"nothing")
-    with pytest.raises(ArtefactError, match="not a readable latency table"):
+    with pytest.raises(ArtefactError, match="cannot be read as a Parquet table"):
         read_latency_table(path)
 
 

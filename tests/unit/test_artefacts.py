@@ -1,0 +1,133 @@
+"""Whatever is wrong with a file of our own, one error names it and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from safetensors.numpy import save_file
+
+from depthdial.artefacts import (
+    open_tensors,
+    pack_metadata,
+    read_array,
+    read_csv,
+    read_json,
+    read_record,
+    read_table,
+)
+from depthdial.deploy.archive import read_archive, write_archive
+from depthdial.errors import ArtefactError
+
+
+class Small(BaseModel):
+    name: str
+    count: int
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    with open_tensors(path, "small-1") as archive:
+        return {name: archive[name] for name in archive.names()}
+
+
+READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
+    "json": (lambda path: path.write_text(json.dumps({"name": "a", "count": 3})), read_json),
+    "record": (
+        lambda path: path.write_text(json.dumps({"name": "a", "count": 3})),
+        lambda path: read_record(path, Small, "a small record"),
+    ),
+    "parquet": (lambda path: pd.DataFrame({"mask": ["01", "10"], "n": [1, 2]}).to_parquet(path), read_table),
+    "csv": (lambda path: path.write_text("mask,n\n01,1\n10,2\n"), lambda path: read_csv(path, text=["mask"])),
+    "npy": (lambda path: np.save(path.open("wb"), np.ones((2, 3), np.float32)), read_array),
+    "safetensors": (
+        lambda path: save_file({"a": np.ones(3, np.float32)}, path, pack_metadata("small-1", {"x": 1})),
+        tensors,
+    ),
+    "irpa": (
+        lambda path: write_archive(path, {"a": np.ones((3, 3), np.float32), "b": np.ones(5, np.float32)}),
+        read_archive,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_what_is_written_is_read(kind: str, tmp_path: Path) -> None:
+    write, read = READERS[kind]
+    write(tmp_path / f"file.{kind}")
+    assert len(read(tmp_path / f"file.{kind}")) if kind != "record" else read(tmp_path / f"file.{kind}").count == 3
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_what_is_no_file_is_refused(kind: str, tmp_path: Path) -> None:
+    read = READERS[kind][1]
+    with pytest.raises(ArtefactError, match="gone: no such file"):
+        read(tmp_path / "gone")
+    with pytest.raises(ArtefactError, match="a folder, expected a file"):
+        read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtefactError, match="a pipe, expected a file"):
+        read(tmp_path / "pipe")
+    with pytest.raises(ArtefactError, match="a device, expected a file"):
+        read(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("kind", READERS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data())
+def test_damage_is_read_or_refused_by_name(kind: str, tmp_path: Path, data: st.DataObject) -> None:
+    write, read = READERS[kind]
+    path = tmp_path / f"file.{kind}"
+    path.unlink(missing_ok=True)
+    write(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        read(path)
+    except ArtefactError as error:
+        text = str(error)
+    else:
+        text = str(path)
+    assert text.startswith(str(path))
+    assert text.isprintable()
+    assert len(text) < 600
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(ArtefactError, match="cannot be read as JSON"):
+        read_json(path)
+
+
+def test_a_record_says_what_is_wrong_field_by_field(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps({"name": 3, "count": "many"}))
+    with pytest.raises(ArtefactError, match=r"a small record \(name: .* string; count: .* integer"):
+        read_record(path, Small, "a small record")
+
+
+def test_another_format_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": np.ones(3, np.float32)}, path, pack_metadata("other-1", {}))
+    with pytest.raises(ArtefactError, match="expected format small-1, found other-1"):
+        tensors(path)
+
+
+def test_arrays_are_of_float32_and_never_pickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones(3))
+    with pytest.raises(ArtefactError, match="its type is float64"):
+        read_array(tmp_path / "a.npy")
+    np.save(tmp_path / "b.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ArtefactError, match="cannot be read as an array"):
+        read_array(tmp_path / "b.npy")
