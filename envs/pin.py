@@ -30,6 +30,8 @@ dependencies:
 """
 LOADED_BY_NAME = {"pandas": {"pyarrow"}, "pulp": {"highspy"}, "torch": {"numpy"}}
 """What a package needs for our use of it without requiring it: Parquet files, the solver, arrays."""
+MODULES_LOADED_BY_NAME = {"draw_figure": "depthdial/figures"}
+"""Folders whose modules a script imports without an import statement."""
 Lock = dict[str, list[str]]
 """Canonical name -> its lines in the lock, several where markers choose."""
 
@@ -51,13 +53,14 @@ def rules_by_environment() -> dict[str, dict[str, Path]]:
     """Environment -> rule -> script, read from rules/*.smk."""
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        for name, body in re.findall(r"^rule (\w+):\n((?:(?:[ \t].*)?\n)+)", path.read_text(), re.M):
+        for _, name, body in re.findall(r"^( *)rule ?(\w*):\n((?:(?:\1[ \t].*)?\n)+)", path.read_text(), re.M):
             script = re.search(r'script:\s+"\.\./(\S+)"', body)
             conda = re.search(r'conda:\s+"\.\./envs/(\S+)"', body)
             if script:
                 if not conda:
                     raise ValueError(f"{path.name}: rule {name} has a script and no conda environment")
-                found[conda.group(1)][name] = ROOT / script.group(1)
+                # Rules that are made in a loop have no name here; their script's stands for theirs.
+                found[conda.group(1)][name or Path(script.group(1)).stem] = ROOT / script.group(1)
     return found
 
 
@@ -65,7 +68,7 @@ def imported(script: Path) -> set[str]:
     """Distributions that a script imports, itself or through modules of depthdial, wherever the import stands."""
     names: set[str] = set()
     seen: set[Path] = set()
-    waiting = [script]
+    waiting = [script, *(ROOT / MODULES_LOADED_BY_NAME.get(script.stem, "nowhere")).glob("*.py")]
     while waiting:
         path = waiting.pop()
         if path in seen:

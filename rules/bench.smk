@@ -2,6 +2,16 @@
 # to this machine alone.
 
 
+import hashlib
+
+from depthdial.config.devices import LOCAL
+from depthdial.devices.connection import agent_source
+
+PROTOCOL = C.benchmark.model_dump(mode="json", exclude={"devices", "devices_file", "cost_model"})
+AGENT = hashlib.sha256(agent_source()).hexdigest()[:16]
+COST_FOLDER = f"{NETWORK.folder}/cost"
+
+
 localrules:
     benchmark_device,
     bench_all,
@@ -11,22 +21,22 @@ localrules:
 rule benchmark_device:
     """Measure the configurations of a dial, and the static networks with them, on one device."""
     input:
-        dial=bundles_for("dial"),
-        static=bundles_for("static"),
+        dial=bundles_of(),
+        static=bundles_of("static"),
     output:
-        records="results/{experiment}/{dataset}/{network}/bench/{device}/records.jsonl",
-        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
+        records=ON_DEVICE.stage("bench", "records.jsonl"),
+        latency=ON_DEVICE.stage("bench", "latency.parquet"),
     log:
         "logs/{experiment}/benchmark_device/{dataset}-{network}-{device}.log",
     conda:
         "../envs/deploy.yaml"
-    threads: device_threads
+    threads: lambda w: ALL_CORES if DEVICES[w.device].host == LOCAL else 1
     resources:
         **one_at_a_time(),
         mem_mb=1000,
         runtime=120,
     params:
-        device=device_settings,
+        device=lambda w: DEVICES[w.device].model_dump(mode="json", exclude={"title"}),
         benchmark=PROTOCOL,
         cache=".cache/depthdial",
         code=code_digest("depthdial.devices.benchmark"),
@@ -38,15 +48,15 @@ rule benchmark_device:
 rule bench_all:
     """Measure every dial on every device."""
     input:
-        on_devices("bench/{device}/latency.parquet"),
+        [place.stage("bench", "latency.parquet") for place in PLACES],
 
 
 # What follows is used where select.cost names a device: latency of every mask from a few dozen measured ones.
 rule export_cost:
     """Choose masks for the cost model and take them out of PyTorch; latency does not depend on what was learnt."""
     input:
-        weights=f"results/{{experiment}}/{{dataset}}/{{network}}/seed{C.deploy.seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        weights=NETWORK.seed(C.deploy.seed, "weights.safetensors"),
+        images=IMAGES,
     output:
         configurations=f"{COST_FOLDER}/configurations.json",
         exported=directory(f"{COST_FOLDER}/exported"),
@@ -71,7 +81,7 @@ rule compile_cost:
     input:
         configurations=f"{COST_FOLDER}/configurations.json",
         exported=f"{COST_FOLDER}/exported",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
         bundle=directory(f"{COST_FOLDER}/bundle/{{target}}"),
     log:
@@ -104,13 +114,13 @@ rule measure_cost:
         "logs/{experiment}/measure_cost/{dataset}-{network}-{device}.log",
     conda:
         "../envs/deploy.yaml"
-    threads: device_threads
+    threads: lambda w: ALL_CORES if DEVICES[w.device].host == LOCAL else 1
     resources:
         **one_at_a_time(),
         mem_mb=1000,
         runtime=240,
     params:
-        device=device_settings,
+        device=lambda w: DEVICES[w.device].model_dump(mode="json", exclude={"title"}),
         benchmark=PROTOCOL,
         cost_model=plain(C.benchmark.cost_model),
         cache=".cache/depthdial",

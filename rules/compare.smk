@@ -11,16 +11,16 @@ localrules:
     list_networks,
 
 
-rule test_budgets:
+rule score_budgets:
     """Read the test split, once, for the best mask at each budget of MACs and for the full network."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        masks=f"{SEED_FOLDER}/masks.parquet",
     output:
-        budgets="results/{experiment}/{dataset}/{network}/seed{seed}/budgets.parquet",
+        budgets=f"{SEED_FOLDER}/budgets.parquet",
     log:
-        "logs/{experiment}/test_budgets/{dataset}-{network}-seed{seed}.log",
+        "logs/{experiment}/score_budgets/{dataset}-{network}-seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -34,20 +34,23 @@ rule test_budgets:
         statics={network.name: (network.depth, network.width) for network in C.networks if network.role == "static"},
         code=code_digest("depthdial.evaluate.budgets"),
     script:
-        "../workflow_scripts/test_budgets.py"
+        "../workflow_scripts/score_budgets.py"
+
+
+STATIC_FILES = ["weights.safetensors", "test.parquet", "history.csv"]
 
 
 rule compare_networks:
     """Compare a dial with its control and the static networks: at equal MACs, under skipping, in training time."""
     input:
-        dial=lambda w: trained(w.dataset, [w.network], *SEARCHED_FILES, *FINETUNED_FILES),
-        control=lambda w: trained(w.dataset, control_of(w.network), *SEARCHED_FILES),
-        static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", "history.csv"),
+        dial=lambda w: layout.of_seeds(place(w), [w.network], C.seeds, *SEARCHED_FILES, *FINETUNED_FILES),
+        control=lambda w: layout.of_seeds(place(w), control_of(C, w.network), C.seeds, *SEARCHED_FILES),
+        static=lambda w: layout.of_seeds(place(w), C.names("static"), C.seeds, *STATIC_FILES),
     output:
-        accuracies=f"{TABLES}/{{dataset}}/{{network}}/accuracies.csv",
-        equal_macs=f"{TABLES}/{{dataset}}/{{network}}/equal_macs.csv",
-        skipping=f"{TABLES}/{{dataset}}/{{network}}/skipping.csv",
-        training=f"{TABLES}/{{dataset}}/{{network}}/training.csv",
+        accuracies=NETWORK.table("accuracies"),
+        equal_macs=NETWORK.table("equal_macs"),
+        skipping=NETWORK.table("skipping"),
+        training=NETWORK.table("training"),
     log:
         "logs/{experiment}/compare_networks/{dataset}-{network}.log",
     conda:
@@ -61,21 +64,23 @@ rule compare_networks:
         "../workflow_scripts/compare_networks.py"
 
 
+DEPLOYED_FILES = list(dict.fromkeys(["weights.safetensors", "test.parquet", "configurations.json", *FINETUNED_FILES]))
+
+
 rule compare_on_device:
     """Compare the configurations of a dial with the other networks at equal measured time on one device."""
     input:
-        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
-        dial=lambda w: trained(
-            w.dataset,
-            [w.network],
-            *dict.fromkeys(["test.parquet", "configurations.json", *FINETUNED_FILES]),
-            seeds=[C.deploy.seed],
+        latency=ON_DEVICE.stage("bench", "latency.parquet"),
+        dial=lambda w: layout.of_seeds(place(w), [w.network], [C.deploy.seed], *DEPLOYED_FILES),
+        control=lambda w: layout.of_seeds(
+            place(w), control_of(C, w.network), [C.deploy.seed], "weights.safetensors", "budgets.parquet"
         ),
-        control=lambda w: trained(w.dataset, control_of(w.network), "budgets.parquet", seeds=[C.deploy.seed]),
-        static=lambda w: trained(w.dataset, C.names("static"), "test.parquet", seeds=[C.deploy.seed]),
+        static=lambda w: layout.of_seeds(
+            place(w), C.names("static"), [C.deploy.seed], "weights.safetensors", "test.parquet"
+        ),
     output:
-        equal_time=f"{TABLES}/{{dataset}}/{{network}}/{{device}}/equal_time.csv",
-        configurations=f"{TABLES}/{{dataset}}/{{network}}/{{device}}/configurations.csv",
+        equal_time=ON_DEVICE.table("equal_time"),
+        configurations=ON_DEVICE.table("configurations"),
     log:
         "logs/{experiment}/compare_on_device/{dataset}-{network}-{device}.log",
     conda:
@@ -93,11 +98,9 @@ rule compare_on_device:
 rule compare_rankings:
     """Compare the sensitivity ranking with the other strategies of search over the training seeds."""
     input:
-        searches=lambda w: expand(
-            "results/{experiment}/{dataset}/{network}/seed{seed}/search.parquet", **w, seed=C.seeds
-        ),
+        searches=lambda w: layout.of_seeds(place(w), [w.network], C.seeds, "search.parquet"),
     output:
-        rankings=f"{TABLES}/{{dataset}}/{{network}}/rankings.csv",
+        rankings=NETWORK.table("rankings"),
     log:
         "logs/{experiment}/compare_rankings/{dataset}-{network}.log",
     conda:
@@ -114,15 +117,10 @@ rule compare_rankings:
 rule compare_recipes:
     """Compare dials of the same shape that were trained differently."""
     input:
-        dials=lambda w: trained(w.dataset, C.names("dial"), *SEARCHED_FILES, *FINETUNED_FILES),
-        ablations=lambda w: expand(
-            "results/{experiment}/{dataset}/{network}/seed{seed}/ablation.parquet",
-            **w,
-            network=C.names("dial"),
-            seed=C.deploy.seed,
-        ),
+        dials=lambda w: layout.of_seeds(place(w), C.names("dial"), C.seeds, *SEARCHED_FILES, *FINETUNED_FILES),
+        ablations=lambda w: layout.of_seeds(place(w), C.names("dial"), [C.deploy.seed], "ablation.parquet"),
     output:
-        recipes=f"{TABLES}/{{dataset}}/recipes.csv",
+        recipes=DATA_SET.table("recipes"),
     log:
         "logs/{experiment}/compare_recipes/{dataset}.log",
     conda:
@@ -131,7 +129,7 @@ rule compare_recipes:
         mem_mb=rising(2000),
         runtime=rising(10),
     params:
-        settings=training_settings(),
+        settings=training_settings(C),
         sampled=C.deploy.seed,
         code=code_digest("depthdial.compare.recipes"),
     script:
@@ -141,11 +139,11 @@ rule compare_recipes:
 rule check_claims:
     """Put the paper's claims, and depthdial's goals, beside what was found."""
     input:
-        tables=[path for place in DIALS for path in comparison_tables(place)],
-        recipes=[f"{TABLES}/{dataset}/recipes.csv" for dataset in DATASETS],
-        replays=in_places("{dataset}/{network}/replay/{device}/summary.parquet"),
+        tables=comparison_tables(),
+        recipes=[place.table("recipes") for place in DATA_SETS],
+        replays=[place.stage("replay", "summary.parquet") for place in PLACES],
     output:
-        claims=f"{TABLES}/claims.csv",
+        claims=EXPERIMENT.table("claims"),
     log:
         "logs/{experiment}/check_claims/claims.log",
     conda:
@@ -154,16 +152,7 @@ rule check_claims:
         mem_mb=rising(2000),
         runtime=rising(10),
     params:
-        dials=[
-            dial
-            | {
-                "label": C.dataset(dial["dataset"]).label,
-                "depth": C.network(dial["network"]).depth,
-                "published": dial["network"] in PUBLISHED,
-                "devices": list(DEVICES),
-            }
-            for dial in DIALS
-        ],
+        dials=claims_dials(STUDY),
         code=code_digest("depthdial.compare.claims"),
     script:
         "../workflow_scripts/check_claims.py"
@@ -172,10 +161,10 @@ rule check_claims:
 rule list_networks:
     """Write down what every trained network is: the metadata of its weights, without the weights."""
     input:
-        weights=network_files("seed{seed}/weights.safetensors"),
+        weights=layout.of_all_networks(C, "weights.safetensors"),
     output:
-        table=f"{TABLES}/networks.csv",
-        metadata=f"{TABLES}/networks.json",
+        table=EXPERIMENT.table("networks"),
+        metadata=EXPERIMENT.table("networks", "json"),
     log:
         "logs/{experiment}/list_networks/networks.log",
     conda:

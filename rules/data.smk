@@ -1,7 +1,7 @@
 rule prepare_data:
     """Read one data set and split it into training, validation and test images."""
     output:
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     log:
         "logs/{experiment}/prepare_data/{dataset}.log",
     conda:

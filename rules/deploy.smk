@@ -1,4 +1,5 @@
 # From chosen configurations to bundles: torch ends at `export`, IREE's compiler works alone from there.
+import platform
 
 
 rule export:
@@ -7,7 +8,7 @@ rule export:
         weights=deployed_weights,
         batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
         configurations=f"{SEED_FOLDER}/configurations.json",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
         exported=directory(f"{SEED_FOLDER}/exported"),
     log:
@@ -29,7 +30,7 @@ rule tune:
     """Time a target's ways of compiling on this machine; nothing else should run meanwhile."""
     input:
         exported=f"{SEED_FOLDER}/exported",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
         tuning=f"{SEED_FOLDER}/tuned/{{target}}.json",
     log:
@@ -53,9 +54,9 @@ rule tune:
 rule compile:
     """Compile one configuration for one target."""
     input:
-        tuning=tuning,
+        tuning=lambda w: layout.tuning(STUDY, place(w), w.seed, w.target, platform.machine()),
         configurations=f"{SEED_FOLDER}/configurations.json",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
         module=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.vmfb",
         side_file=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.json",
@@ -82,11 +83,9 @@ rule link_bundle:
     input:
         exported=f"{SEED_FOLDER}/exported",
         configurations=f"{SEED_FOLDER}/configurations.json",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
         test=f"{SEED_FOLDER}/test.parquet",
-        modules=lambda w: expand(
-            f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.vmfb", **w, configuration=slots(w.network)
-        ),
+        modules=lambda w: layout.compiled(C, place(w), w.seed, w.target),
     output:
         bundle=directory(f"{SEED_FOLDER}/bundle/{{target}}"),
     log:
@@ -109,11 +108,11 @@ rule link_bundle:
 rule pack:
     """Pack what a product ships: the configurations that a schedule uses as one module, and the schedule."""
     input:
-        bundle=bundles_for("dial"),
-        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
-        header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
+        bundle=bundles_of(),
+        schedule=ON_DEVICE.stage("schedule", "schedule.json"),
+        header=ON_DEVICE.stage("schedule", "schedule.h"),
     output:
-        packed=directory("results/{experiment}/{dataset}/{network}/packed/{device}"),
+        packed=directory(ON_DEVICE.stage("packed")),
     log:
         "logs/{experiment}/pack/{dataset}-{network}-{device}.log",
         compiler="logs/{experiment}/pack/{dataset}-{network}-{device}.iree.log",
@@ -141,17 +140,15 @@ localrules:
 rule pack_all:
     """What products ship, for every dial and device."""
     input:
-        on_devices("packed/{device}"),
+        [place.stage("packed") for place in PLACES],
 
 
 rule bundle_all:
     """Bundles of every dial and static network for every target."""
     input:
-        expand(
-            "results/{experiment}/{dataset}/{network}/seed{seed}/bundle/{target}",
-            experiment=C.experiment,
-            dataset=DATASETS,
-            network=C.names("dial", "static"),
-            seed=C.deploy.seed,
-            target=list(TARGETS),
-        ),
+        [
+            path
+            for dataset in DATASETS
+            for target in TARGETS
+            for path in layout.bundles(C, Place(C.experiment, dataset), target, C.names("dial", "static"))
+        ],

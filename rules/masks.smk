@@ -1,10 +1,10 @@
 rule evaluate_masks:
     """Evaluate one shard of a network's masks on the validation split."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
     output:
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks/shard{shard}.parquet",
+        masks=f"{SEED_FOLDER}/masks/shard{{shard}}.parquet",
     log:
         "logs/{experiment}/evaluate_masks/{dataset}-{network}-seed{seed}-shard{shard}.log",
     benchmark:
@@ -27,9 +27,9 @@ rule evaluate_masks:
 rule collect_masks:
     """Put a network's shards together."""
     input:
-        shards=mask_tables,
+        shards=lambda w: layout.mask_shards(C, place(w), w.seed),
     output:
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+        masks=f"{SEED_FOLDER}/masks.parquet",
     log:
         "logs/{experiment}/collect_masks/{dataset}-{network}-seed{seed}.log",
     conda:
@@ -43,17 +43,17 @@ rule collect_masks:
         "../workflow_scripts/collect_masks.py"
 
 
-rule test_configurations:
+rule score_configurations:
     """Read the test split, once, for the chosen configurations; write their BatchNorm statistics."""
     input:
         weights=deployed_weights,
-        images="results/{experiment}/{dataset}/images.safetensors",
-        configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
+        images=IMAGES,
+        configurations=f"{SEED_FOLDER}/configurations.json",
     output:
-        test="results/{experiment}/{dataset}/{network}/seed{seed}/test.parquet",
-        batchnorm="results/{experiment}/{dataset}/{network}/seed{seed}/batchnorm.safetensors",
+        test=f"{SEED_FOLDER}/test.parquet",
+        batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
     log:
-        "logs/{experiment}/test_configurations/{dataset}-{network}-seed{seed}.log",
+        "logs/{experiment}/score_configurations/{dataset}-{network}-seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -65,7 +65,7 @@ rule test_configurations:
         settings=lambda w: plain(C.evaluation(w.network)),
         code=code_digest("depthdial.evaluate"),
     script:
-        "../workflow_scripts/test_configurations.py"
+        "../workflow_scripts/score_configurations.py"
 
 
 localrules:
@@ -75,4 +75,4 @@ localrules:
 rule masks_all:
     """Evaluate the masks of every network."""
     input:
-        network_files("seed{seed}/masks.parquet"),
+        layout.of_all_networks(C, "masks.parquet"),

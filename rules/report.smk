@@ -4,20 +4,20 @@
 rule write_report:
     """Write the report: one page with everything inside it."""
     input:
-        dial_figures=figure_files(DIALS, "svg"),
-        device_figures=figure_files(PLACES, "svg"),
-        latency=in_places("{dataset}/{network}/bench/{device}/latency.parquet"),
-        records=in_places("{dataset}/{network}/bench/{device}/records.jsonl"),
-        cost=cost_models(),
-        schedule=in_places("{dataset}/{network}/schedule/{device}/schedule.json"),
-        summary=in_places("{dataset}/{network}/replay/{device}/summary.parquet"),
-        claims=f"{TABLES}/claims.csv",
-        recipes=[f"{TABLES}/{dataset}/recipes.csv" for dataset in DATASETS],
-        tables=[path for dial in DIALS for path in comparison_tables(dial)],
-        recipe_figures=recipe_figures("svg"),
+        dial_figures=figure_files(STUDY, DIALS, "svg"),
+        device_figures=figure_files(STUDY, PLACES, "svg"),
+        latency=[place.stage("bench", "latency.parquet") for place in PLACES],
+        records=[place.stage("bench", "records.jsonl") for place in PLACES],
+        cost=layout.cost_models(C, DIALS),
+        schedule=[place.stage("schedule", "schedule.json") for place in PLACES],
+        summary=[place.stage("replay", "summary.parquet") for place in PLACES],
+        claims=EXPERIMENT.table("claims"),
+        recipes=[place.table("recipes") for place in DATA_SETS],
+        tables=comparison_tables(),
+        recipe_figures=figure_files(STUDY, DATA_SETS, "svg"),
     output:
         page=report(
-            "results/{experiment}/report.html",
+            f"{EXPERIMENT.folder}/report.html",
             caption="../report/page.rst",
             category="Report",
         ),
@@ -30,10 +30,10 @@ rule write_report:
         runtime=rising(10),
     params:
         title=f"Adaptive inference by skipping blocks: {C.experiment}",
-        dials=[dial | {"tables": published_tables(dial)} for dial in DIALS],
-        places=PLACES,
-        recipes=published_recipes(),
-        captions={path.stem: path.read_text() for path in Path(workflow.basedir, "report").glob("*.rst")},
+        dials=dial_parts(STUDY),
+        places=device_parts(STUDY),
+        recipes=recipe_tables(STUDY),
+        captions=CAPTIONS,
         settings=plain(C),
         code=code_digest("depthdial.report"),
         template=file_digest("depthdial/report/page.html"),
@@ -41,17 +41,21 @@ rule write_report:
         "../workflow_scripts/write_report.py"
 
 
+CONFIG_FILE = (
+    os.path.relpath(workflow.overwrite_configfiles[0]) if workflow.overwrite_configfiles else "config/config.yaml"
+)
+
+
 rule write_results:
     """Write the comparisons as a page for the repository; `depthdial publish` copies it with what it shows."""
     input:
-        claims=f"{TABLES}/claims.csv",
-        networks=f"{TABLES}/networks.csv",
-        recipes=[f"{TABLES}/{dataset}/recipes.csv" for dataset in DATASETS],
-        tables=[path for dial in DIALS for path in comparison_tables(dial)],
-        figures=figure_files([*DIALS, *PLACES], "png"),
-        recipe_figures=recipe_figures("png"),
+        claims=EXPERIMENT.table("claims"),
+        networks=EXPERIMENT.table("networks"),
+        recipes=[place.table("recipes") for place in DATA_SETS],
+        tables=comparison_tables(),
+        figures=figure_files(STUDY, all_places(STUDY), "png"),
     output:
-        page="results/{experiment}/results.md",
+        page=f"{EXPERIMENT.folder}/results.md",
     log:
         "logs/{experiment}/write_results/results.log",
     conda:
@@ -64,9 +68,9 @@ rule write_results:
         command=f"snakemake --cores all --configfile {CONFIG_FILE}",
         publish=f"depthdial publish {CONFIG_FILE}",
         deployed=C.deploy.seed,
-        dials=[dial | {"tables": published_tables(dial)} for dial in DIALS],
-        recipes=published_recipes(),
-        captions={path.stem: path.read_text() for path in Path(workflow.basedir, "report").glob("*.rst")},
+        dials=dial_parts(STUDY),
+        recipes=recipe_tables(STUDY),
+        captions=CAPTIONS,
         code=code_digest("depthdial.report.results"),
     script:
         "../workflow_scripts/write_results.py"
@@ -81,10 +85,10 @@ localrules:
 rule report:
     """The report of the experiment."""
     input:
-        f"results/{C.experiment}/report.html",
+        f"{Place(C.experiment).folder}/report.html",
 
 
 rule results:
     """The comparisons of the experiment as a page."""
     input:
-        f"results/{C.experiment}/results.md",
+        f"{Place(C.experiment).folder}/results.md",

@@ -4,11 +4,11 @@
 rule build_schedule:
     """Solve the schedule of a dial on a device."""
     input:
-        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
+        latency=ON_DEVICE.stage("bench", "latency.parquet"),
         traces=STUDY.estimate_files,
     output:
-        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
-        header="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.h",
+        schedule=ON_DEVICE.stage("schedule", "schedule.json"),
+        header=ON_DEVICE.stage("schedule", "schedule.h"),
     log:
         "logs/{experiment}/build_schedule/{dataset}-{network}-{device}.log",
     conda:
@@ -28,15 +28,15 @@ rule build_schedule:
 rule replay_traces:
     """Replay the held-out traces under every policy."""
     input:
-        latency="results/{experiment}/{dataset}/{network}/bench/{device}/latency.parquet",
-        schedule="results/{experiment}/{dataset}/{network}/schedule/{device}/schedule.json",
+        latency=ON_DEVICE.stage("bench", "latency.parquet"),
+        schedule=ON_DEVICE.stage("schedule", "schedule.json"),
         estimate=STUDY.estimate_files,
         held_out=STUDY.held_out_files,
     output:
-        summary="results/{experiment}/{dataset}/{network}/replay/{device}/summary.parquet",
-        steps="results/{experiment}/{dataset}/{network}/replay/{device}/steps.parquet",
-        curve="results/{experiment}/{dataset}/{network}/replay/{device}/curve.parquet",
-        cells="results/{experiment}/{dataset}/{network}/replay/{device}/cells.parquet",
+        summary=ON_DEVICE.stage("replay", "summary.parquet"),
+        steps=ON_DEVICE.stage("replay", "steps.parquet"),
+        curve=ON_DEVICE.stage("replay", "curve.parquet"),
+        cells=ON_DEVICE.stage("replay", "cells.parquet"),
     log:
         "logs/{experiment}/replay_traces/{dataset}-{network}-{device}.log",
     conda:
@@ -62,4 +62,4 @@ localrules:
 rule schedule_all:
     """Solve and replay the schedule of every dial on every device."""
     input:
-        on_devices("replay/{device}/summary.parquet"),
+        [place.stage("replay", "summary.parquet") for place in PLACES],

@@ -1,19 +1,13 @@
 rule ask_masks:
     """Ask a search for the masks of its next generation, given all earlier ones."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
-        earlier=lambda w: [
-            f"results/{w.experiment}/{w.dataset}/{w.network}/seed{w.seed}/search/generation{earlier}/shard{shard}.parquet"
-            for earlier in range(int(w.generation))
-            for shard in range(C.evaluate.shards)
-        ],
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        earlier=lambda w: layout.earlier_shards(C, place(w), w.seed, int(w.generation)),
     output:
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/search/generation{generation}.json",
+        masks=f"{SEED_FOLDER}/search/generation{{generation}}.json",
     log:
         "logs/{experiment}/ask_masks/{dataset}-{network}-seed{seed}-generation{generation}.log",
-    wildcard_constraints:
-        generation=r"\d+",
     conda:
         "../envs/train.yaml"
     resources:
@@ -31,15 +25,13 @@ rule ask_masks:
 rule evaluate_generation:
     """Evaluate one shard of a generation's masks on the validation split."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/search/generation{generation}.json",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        masks=f"{SEED_FOLDER}/search/generation{{generation}}.json",
     output:
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/search/generation{generation}/shard{shard}.parquet",
+        masks=f"{SEED_FOLDER}/search/generation{{generation}}/shard{{shard}}.parquet",
     log:
         "logs/{experiment}/evaluate_generation/{dataset}-{network}-seed{seed}-generation{generation}-shard{shard}.log",
-    wildcard_constraints:
-        generation=r"\d+",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -57,12 +49,12 @@ rule evaluate_generation:
 rule compare_searches:
     """Compare the strategies of search where all masks are evaluated, so that the true front is known."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        masks=f"{SEED_FOLDER}/masks.parquet",
     output:
-        search="results/{experiment}/{dataset}/{network}/seed{seed}/search.parquet",
-        fronts="results/{experiment}/{dataset}/{network}/seed{seed}/search_fronts.parquet",
+        search=f"{SEED_FOLDER}/search.parquet",
+        fronts=f"{SEED_FOLDER}/search_fronts.parquet",
     log:
         "logs/{experiment}/compare_searches/{dataset}-{network}-seed{seed}.log",
     conda:
@@ -82,10 +74,10 @@ rule compare_searches:
 rule ablate_scaling:
     """Evaluate the same masks under every rule of scaling, with and without recalibration."""
     input:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
     output:
-        ablation="results/{experiment}/{dataset}/{network}/seed{seed}/ablation.parquet",
+        ablation=f"{SEED_FOLDER}/ablation.parquet",
     log:
         "logs/{experiment}/ablate_scaling/{dataset}-{network}-seed{seed}.log",
     conda:
@@ -110,11 +102,5 @@ localrules:
 rule search_all:
     """Compare the searches and the rules of scaling on every dial."""
     input:
-        network_files("seed{seed}/ablation.parquet", "dial"),
-        [
-            f"results/{C.experiment}/{dataset}/{network}/seed{seed}/search.parquet"
-            for dataset in DATASETS
-            for network in C.names("dial")
-            for seed in C.seeds
-            if truth_known(network)
-        ],
+        layout.of_all_networks(C, "ablation.parquet", "dial"),
+        [dial.seed(seed, "search.parquet") for dial in DIALS if C.all_masks_known(dial.network) for seed in C.seeds],

@@ -1,12 +1,10 @@
-
-
 rule select_front:
     """Choose the configurations of a dial among its masks; other networks have one, the full network."""
     input:
-        masks="results/{experiment}/{dataset}/{network}/seed{seed}/masks.parquet",
-        cost=cost_model,
+        masks=f"{SEED_FOLDER}/masks.parquet",
+        cost=lambda w: layout.cost_models(C, [place(w)]),
     output:
-        configurations="results/{experiment}/{dataset}/{network}/seed{seed}/configurations.json",
+        configurations=f"{SEED_FOLDER}/configurations.json",
     log:
         "logs/{experiment}/select_front/{dataset}-{network}-seed{seed}.log",
     conda:
@@ -28,7 +26,7 @@ rule finetune:
     input:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         configurations=f"{SEED_FOLDER}/configurations.json",
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
         weights=f"{SEED_FOLDER}/finetuned.safetensors",
         table=f"{SEED_FOLDER}/finetuned.csv",

@@ -1,10 +1,10 @@
 rule train:
     """Train one network with one seed on one data set."""
     input:
-        images="results/{experiment}/{dataset}/images.safetensors",
+        images=IMAGES,
     output:
-        weights="results/{experiment}/{dataset}/{network}/seed{seed}/weights.safetensors",
-        history="results/{experiment}/{dataset}/{network}/seed{seed}/history.csv",
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        history=f"{SEED_FOLDER}/history.csv",
     log:
         "logs/{experiment}/train/{dataset}-{network}-seed{seed}.log",
     benchmark:
@@ -27,4 +27,4 @@ rule train:
 rule train_all:
     """Train every network with every seed."""
     input:
-        network_files("seed{seed}/weights.safetensors"),
+        layout.of_all_networks(C, "weights.safetensors"),

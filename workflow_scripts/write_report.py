@@ -24,11 +24,10 @@ def main(smk: Any) -> None:
     """Claims and recipes, then ``params.dials``, then ``params.places``; all inputs are in their order."""
     configure_logging(smk.log[0])
     captions = smk.params.captions
-    root = Path(smk.output.page).parent
     sections = [Section("Paper and here", [CLAIMS], [], [comparison("Claims and goals", smk.input.claims)])]
     for recipes in smk.params.recipes:
-        pictures = [picture((root / path).with_suffix(".svg"), captions) for path in recipes["figures"]]
-        tables = [comparison("Dials of the same shape, trained differently", root / recipes["path"])]
+        pictures = [picture(Path(path).with_suffix(".svg"), captions) for path in recipes["figures"]]
+        tables = [comparison("Dials of the same shape, trained differently", recipes["path"])]
         sections.append(Section(recipes["heading"], [], pictures, tables))
     provenance = {"experiment": smk.wildcards.experiment, "commit": git_commit()}
     provenance |= versions("torch", "iree-base-compiler", "iree-base-runtime", "snakemake", "pulp", "highspy")
@@ -36,7 +35,7 @@ def main(smk: Any) -> None:
     costs = [told(read_cost_model(path)) for path in smk.input.cost] or [""] * len(smk.params.dials)
     for dial, cost in zip(smk.params.dials, costs, strict=True):
         pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
-        tables = [comparison(capital(table["heading"]), root / table["path"]) for table in dial["tables"]]
+        tables = [comparison(capital(table["heading"]), table["path"]) for table in dial["tables"]]
         sections.append(Section(dial["title"], [], pictures, tables, cost))
     drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):

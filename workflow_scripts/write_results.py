@@ -11,9 +11,8 @@ from depthdial.runs.provenance import git_commit, versions
 
 
 def main(smk: Any) -> None:
-    """Write ``output.page``; what it shows lies below its folder."""
+    """Write ``output.page``, with links to the tables and figures that it shows."""
     configure_logging(smk.log[0])
-    root = Path(smk.output.page).parent
     networks = read_table(smk.input.networks)
     origin = Origin(smk.params.command, git_commit(), machine())
     seeds = sorted(set(networks["seed"]))
@@ -24,20 +23,21 @@ def main(smk: Any) -> None:
         return Part(level, heading, path, origin.line(own, recipes, device), figures)
 
     everything = list(networks["network"])
-    parts = [part(2, "Paper and here", "tables/claims.csv", everything, [])]
+    parts = [part(2, "Paper and here", smk.input.claims, everything, [])]
     parts += [part(2, **table) for table in smk.params.recipes]
     for dial in smk.params.dials:
         first, *others = dial["tables"]
         parts.append(part(2, **{**first, "heading": f"{dial['title']}: {first['heading']}"}))
         parts += [part(3, **table) for table in others]
-    parts.append(part(2, "The networks", "tables/networks.csv", everything, []))
+    parts.append(part(2, "The networks", smk.input.networks, everything, []))
     introduction = (
         f"Written by the workflow: `{smk.params.command}`, then `{smk.params.publish}`. Masks are chosen on the "
         f"validation split; the test split is read once, for what was chosen. Made with {made_with()} on {machine()}, "
         f"at commit {git_commit()}; the networks at the commits in the last table. Below every table stand its CSV and "
         "what made it."
     )
-    write_text(smk.output.page, results_page(smk.params.title, introduction, parts, root, smk.params.captions))
+    folder = Path(smk.output.page).parent
+    write_text(smk.output.page, results_page(smk.params.title, introduction, parts, folder, smk.params.captions))
 
 
 def made_with() -> str:

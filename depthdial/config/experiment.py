@@ -119,6 +119,10 @@ class Experiment(Section):
         """Names of the networks that have one of the roles; of all networks without any."""
         return [network.name for network in self.networks if not roles or network.role in roles]
 
+    def all_masks_known(self, network: str) -> bool:
+        """Whether the table of a network holds all its masks, so that searches can be compared with the truth."""
+        return self.network(network).n_blocks <= self.search.exhaustive_blocks and not self.evaluate.racing.enabled
+
 
 def _repeated(key: str, values: Iterable[object]) -> list[str]:
     twice = [str(value) for value, count in Counter(values).items() if count > 1]

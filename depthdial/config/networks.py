@@ -62,11 +62,16 @@ class Network(Section):
         return (self.depth - 2) // 2
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Depth and width: networks of one shape differ in training alone."""
+        return self.depth, self.width
+
+    @property
+    def shape_name(self) -> str:
+        """The shape in words."""
+        return f"ResNet-{self.depth}" + (f", width {self.width}" if self.width != 16 else "")
+
+    @property
     def searched(self) -> bool:
         """Whether masks of this network are evaluated."""
         return self.role in ("dial", "control")
-
-    @property
-    def survival_probabilities(self) -> tuple[float, ...]:
-        """p_l of each block at the beginning of training; all ones for constant depth."""
-        return self.survival.probabilities(self.n_blocks) if self.survival else (1.0,) * self.n_blocks

@@ -27,7 +27,7 @@ def best_within(table: pd.DataFrame, macs: float) -> Mask | None:
     return Mask(str(fitting["mask"].iloc[0])) if len(fitting) else None
 
 
-def evaluate_budgets(
+def score_budgets(
     weights: Path,
     images: Path,
     masks: Path,

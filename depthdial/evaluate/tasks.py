@@ -143,7 +143,7 @@ def _raced(
     return outcome.evaluation, outcome.block_evaluations
 
 
-def evaluate_test(
+def score_configurations(
     weights: Path, images: Path, chosen: ConfigurationSet, settings: Evaluate, table: Path, batchnorm: Path
 ) -> None:
     """Write the test accuracy of the chosen configurations and the BatchNorm statistics they need.

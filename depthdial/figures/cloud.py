@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from depthdial.figures.style import canvas, point, spread
-from depthdial.networks.configurations import ConfigurationSet
+from depthdial.figures.style import Drawing, Look, canvas, point, spread
+from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.select.front import pareto_front
+
+
+def draw(look: Look, *, masks: str, configurations: str, statics: Sequence[str]) -> Drawing:
+    """The masks of one network and seed, what was chosen of them, and the static networks' configurations."""
+    chosen = read_configurations(configurations)
+    data = cloud_data(pd.read_parquet(masks), chosen)
+    beside = [(s.network, s.configurations[0]) for s in map(read_configurations, statics)]
+    table = pd.DataFrame(
+        [(name, c.macs, c.validation_accuracy, c.validation_low, c.validation_high) for name, c in beside],
+        columns=["network", "macs", "val_accuracy", "low", "high"],
+    )
+    shown = pd.concat([data.assign(network=chosen.network), table[["network", "macs", "val_accuracy"]]])
+    note = f"{chosen.network}, seed {chosen.seed}; bars: 95 % Wilson intervals"
+    return Drawing(picture(data, table, chosen, look), shown, note)
 
 
 def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
@@ -22,35 +36,33 @@ def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
     return table
 
 
-def draw_cloud(
-    data: pd.DataFrame,
-    statics: pd.DataFrame,
-    chosen: ConfigurationSet,
-    colours: Mapping[str, str],
-    title: str,
-    width_mm: float,
-) -> Figure:
+def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet, look: Look) -> Figure:
     """Accuracy against MACs; bars are 95 % Wilson intervals of the chosen configurations and static networks.
 
     ``statics`` has network, macs, val_accuracy, low, high.
     """
-    with canvas(width_mm, 0.8) as (figure, axis):
-        axis.scatter(data["macs"] / 1e6, data["val_accuracy"], s=5, color=colours["neutral"], alpha=0.35,
+    with canvas(look.width_mm, 0.8) as (figure, axis):
+        axis.scatter(data["macs"] / 1e6, data["val_accuracy"], s=5, color=look.colours["neutral"], alpha=0.35,
                      linewidths=0, label=f"{len(data)} masks", rasterized=True)  # fmt: skip
         front = data[data["on_front"]].sort_values("macs")
         axis.step(
-            front["macs"] / 1e6, front["val_accuracy"], where="post", color=colours["dial"], linewidth=1, label="front"
+            front["macs"] / 1e6,
+            front["val_accuracy"],
+            where="post",
+            color=look.colours["dial"],
+            linewidth=1,
+            label="front",
         )
         names = []
         for c in chosen.configurations:
             at = (c.macs / 1e6, c.validation_accuracy)
-            names.append(point(axis, at, c.name, colours["dial"], "o", (c.validation_low, c.validation_high)))
+            names.append(point(axis, at, c.name, look.colours["dial"], "o", (c.validation_low, c.validation_high)))
         for row in statics.to_dict("records"):
             at = (row["macs"] / 1e6, row["val_accuracy"])
-            names.append(point(axis, at, row["network"], colours["static"], "D", (row["low"], row["high"])))
+            names.append(point(axis, at, row["network"], look.colours["static"], "D", (row["low"], row["high"])))
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
-        axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=title)
+        axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=look.title)
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
         axis.legend(loc="lower right", title=f"{hidden} masks lie below" if hidden else None, title_fontsize=6.5)
         spread(figure, names)

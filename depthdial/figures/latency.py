@@ -9,20 +9,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from depthdial.figures.style import canvas, mark_modelled, point, spread
+from depthdial.figures.style import Drawing, Look, canvas, mark_modelled, point, spread
 
 
-def draw_latency(table: pd.DataFrame, dial: str, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
+def draw(look: Look, *, latency: str, network: str, device: str) -> Drawing:
+    """One device's table: the configurations of the dial ``network`` and the static networks."""
+    table = pd.read_parquet(latency)
+    note = f"{network} on {device}; bars: 95 % intervals (bootstrap of the median, Wilson)"
+    return Drawing(picture(table, network, look), table, note)
+
+
+def picture(table: pd.DataFrame, dial: str, look: Look) -> Figure:
     """Two panels over a benchmark's table: latency, and energy per inference, against test accuracy.
 
     Bars: 95 % bootstrap interval of the median latency, 95 % Wilson interval of the accuracy.
     """
-    with canvas(width_mm, 0.55, 2, sharey=True) as (figure, axes):
-        names = _panel(axes[0], table, "latency", "ms", dial, colours)
+    with canvas(1.6 * look.width_mm, 0.55, 2, sharey=True) as (figure, axes):
+        names = _panel(axes[0], table, "latency", "ms", dial, look.colours)
         axes[0].set(xlabel="median latency / ms", ylabel="test accuracy")
-        axes[0].set_title(title if table["valid"].all() else f"{title}\n(device too noisy: not valid)")
+        axes[0].set_title(look.title if table["valid"].all() else f"{look.title}\n(device too noisy: not valid)")
         source = str(table["energy_source"].iloc[0])
-        names += _panel(axes[1], table, "energy", "mj", dial, colours)
+        names += _panel(axes[1], table, "energy", "mj", dial, look.colours)
         axes[1].set(xlabel="energy per inference / mJ")
         axes[1].set_title("modelled energy" if source == "modelled" else f"energy ({source})")
         mark_modelled(axes[1], source)

@@ -1,8 +1,7 @@
-"""The schedule as a map of conditions, and what more resident configurations would buy."""
+"""The schedule as a map of conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from depthdial.figures.style import canvas
+from depthdial.figures.style import Drawing, Look, canvas
 
 NUMBERS = ["configuration", "index", "accuracy", "latency_ms", "energy_mj", "unserved", "energy_source"]
 TITLES = {
@@ -24,7 +23,14 @@ TITLES = {
 }
 
 
-def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
+def draw(look: Look, *, cells: str) -> Drawing:
+    """The cells of a schedule's grid with their configurations."""
+    table = pd.read_parquet(cells)
+    note = f"brighter: costlier; hatched: deadline cannot be met; energy {table['energy_source'].iloc[0]}"
+    return Drawing(picture(table, look), table, note)
+
+
+def picture(cells: pd.DataFrame, look: Look) -> Figure:
     """The table as a map: two axes of the grid across and up, further axes at their middle level.
 
     Brighter is costlier; white hatched cells cannot be served in time and get the fastest configuration.
@@ -40,15 +46,15 @@ def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
         fixed.append(f"{TITLES.get(name, name)} = {levels[len(levels) // 2]:g}")
     columns = np.sort(shown[across].unique())
     rows = np.sort(shown[up].unique()) if up else np.array([0.0])
-    with canvas(width_mm, 0.75) as (figure, axis):
+    with canvas(look.width_mm, 0.75) as (figure, axis):
         colours = mpl.colormaps["cividis"]
         most = max(1, int(cells["index"].max()))
         for cell in shown.to_dict("records"):
             x = int(np.searchsorted(columns, cell[across]))
             y = int(np.searchsorted(rows, cell[up])) if up else 0
             shade = (1.0, 1.0, 1.0, 1.0) if cell["unserved"] else colours(cell["index"] / most)
-            look: Any = {"facecolor": shade, "edgecolor": "#C8C8C8", "linewidth": 0.8}
-            axis.add_patch(Rectangle((x, y), 1, 1, hatch="///" if cell["unserved"] else None, **look))
+            style: Any = {"facecolor": shade, "edgecolor": "#C8C8C8", "linewidth": 0.8}
+            axis.add_patch(Rectangle((x, y), 1, 1, hatch="///" if cell["unserved"] else None, **style))
             dark = np.dot(shade[:3], (0.3, 0.6, 0.1)) < 0.5
             text = {"color": "white" if dark else "black", "fontsize": 6, "ha": "center", "va": "center"}
             axis.text(x + 0.5, y + 0.5, cell["configuration"], **text)
@@ -57,30 +63,5 @@ def draw_schedule(cells: pd.DataFrame, title: str, width_mm: float) -> Figure:
         axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{value:.2g}" for value in columns])
         axis.set_yticks(np.arange(len(rows)) + 0.5, [f"{value:g}" for value in rows])
         axis.grid(visible=False)
-        axis.set_title("\n".join([title, *fixed]))
-        return figure
-
-
-def draw_curve(curve: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
-    """What is minimised first, next and last, against the number of resident configurations.
-
-    Fewer misses come first, then budgets kept, then accuracy: accuracy may fall where one of the others gains.
-    """
-    rows = [
-        ("misses", 100, "missed\n/ % of inputs"),
-        ("over_budget", 100, "worst budget\nexceeded / %"),
-        ("accuracy", 1, "expected\naccuracy"),
-    ]
-    with canvas(width_mm, 1.0, rows=len(rows), sharex=True) as (figure, axes):
-        used = curve[curve["used"]]
-        for axis, (column, scale, label) in zip(axes, rows, strict=True):
-            axis.plot(curve["resident"], scale * curve[column], "-o", color=colours["dial"])
-            axis.plot(used["resident"], scale * used[column], "o", ms=9, mfc="none", color=colours["dial"])
-            axis.set_ylabel(label)
-            axis.margins(y=0.25)
-        for axis in axes[:2]:
-            axis.set_ylim(bottom=0 if axis.get_ylim()[1] > 0 else -1)
-        axes[0].set_title(title)
-        axes[-1].set_xlabel("resident configurations K (ring: shipped)")
-        axes[-1].set_xticks(curve["resident"])
+        axis.set_title("\n".join([look.title, *fixed]))
         return figure

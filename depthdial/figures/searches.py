@@ -1,4 +1,4 @@
-"""Search strategies against the true front, and the rules of scaling with and without recalibration."""
+"""Search strategies against the true front."""
 
 from __future__ import annotations
 
@@ -11,33 +11,39 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from depthdial.figures.style import canvas
+from depthdial.figures.style import Drawing, Look, canvas
 
 LEAST_GAP = 1e-4
 
 
-def draw_searches(
-    progress: pd.DataFrame, fronts: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float
-) -> Figure:
+def draw(look: Look, *, search: str, fronts: str) -> Drawing:
+    """The progress and the fronts of all strategies of search."""
+    progress, found = pd.read_parquet(search), pd.read_parquet(fronts)
+    cost, accuracy = progress[["reference_cost", "reference_accuracy"]].iloc[0]
+    note = f"reference point: {cost:g} of the full MACs, accuracy {accuracy:g}; dotted: 95, 99, 99.9 %"
+    return Drawing(picture(progress, found, look), progress, note)
+
+
+def picture(progress: pd.DataFrame, fronts: pd.DataFrame, look: Look) -> Figure:
     """Left: what is missing of the true hypervolume over the evaluations spent. Right: the fronts at the end.
 
     A strategy with several search seeds is drawn as their median, with a band from worst to best; its front is that
     of the first seed. A front is a staircase: between two masks of it the better one cannot be afforded.
     """
-    with canvas(width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
+    with canvas(1.9 * look.width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
         strategies = list(dict.fromkeys(progress["strategy"]))
         palette = mpl.colormaps["tab10"]
         for index, strategy in enumerate(strategies):
-            look = {
+            style = {
                 "color": palette(index % 10),
                 "marker": "osv^D<>pPX"[index % 10],
                 "markersize": 3,
                 "label": strategy,
             }
-            _progress(axes[0], progress[progress["strategy"] == strategy], look)
+            _progress(axes[0], progress[progress["strategy"] == strategy], style)
             front = fronts[(fronts["strategy"] == strategy) & (fronts["search_seed"] == 0)].sort_values("macs")
             axes[1].step(
-                front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **look
+                front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **style
             )
         truth = fronts[fronts["strategy"] == "truth"].sort_values("macs")
         axes[1].step(
@@ -50,39 +56,21 @@ def draw_searches(
             ylabel="missing hypervolume / true",
         )
         for share in (0.05, 0.01, 0.001):
-            axes[0].axhline(share, color=colours["neutral"], linewidth=0.6, linestyle=":")
+            axes[0].axhline(share, color=look.colours["neutral"], linewidth=0.6, linestyle=":")
         least, most = axes[0].get_xlim()
         ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if least <= share <= most]
         axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
         axes[0].xaxis.set_minor_locator(NullLocator())
-        axes[0].set_title(title)
+        axes[0].set_title(look.title)
         axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
         axes[1].legend(fontsize=6, loc="lower right")
         return figure
 
 
-def _progress(axis: Axes, part: pd.DataFrame, look: Mapping[str, Any]) -> None:
+def _progress(axis: Axes, part: pd.DataFrame, style: Mapping[str, Any]) -> None:
     gaps = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
     # What every run has reached by then, from where all of them have something; a run that ended stays where it is.
     runs = gaps.pivot_table("gap", "share_of_exhaustive", "search_seed", aggfunc="last").ffill().dropna()
-    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **look)
+    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **style)
     if len(runs.columns) > 1:
-        axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=look["color"], alpha=0.15, linewidth=0)
-
-
-def draw_ablation(table: pd.DataFrame, colours: Mapping[str, str], title: str, width_mm: float) -> Figure:
-    """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without."""
-    with canvas(width_mm, 0.72) as (figure, axis):
-        names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
-        for scaling, (colour, marker) in names.items():
-            for recalibrated in (True, False):
-                part = table[(table["scaling"] == scaling) & (table["recalibrated"] == recalibrated)]
-                mean = part.groupby("kept")["val_accuracy"].mean()
-                label = f"{scaling}, {'recalibrated' if recalibrated else 'as trained'}"
-                line = (
-                    {"linestyle": "-", "mfc": colours[colour]} if recalibrated else {"linestyle": ":", "mfc": "white"}
-                )
-                axis.plot(mean.index, mean, marker=marker, color=colours[colour], label=label, **line)
-        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=title, ylim=(0, 1.02))
-        axis.legend(fontsize=6, loc="lower right")
-        return figure
+        axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=style["color"], alpha=0.15, linewidth=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,24 @@ RC: Any = {
 }
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the settings say of a picture: its title, the colours that it uses by name, its width."""
+
+    title: str
+    colours: Mapping[str, str]
+    width_mm: float
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, the data that it shows, and what is printed small below it: networks, seeds, device, intervals."""
+
+    figure: Figure
+    data: pd.DataFrame
+    note: str
+
+
 @contextmanager
 def canvas(width_mm: float, aspect: float = 0.72, columns: int = 1, rows: int = 1, **keywords: Any) -> Any:
     """Yield a figure of ``width_mm`` and its axes; ``aspect`` is height over width. Closed afterwards."""
@@ -54,24 +73,18 @@ def canvas(width_mm: float, aspect: float = 0.72, columns: int = 1, rows: int = 
             plt.close(figure)
 
 
-def write(figure: Figure, data: pd.DataFrame, outputs: Sequence[str], note: str, dots_per_inch: int) -> None:
-    """Write ``figure`` to the .svg and .png, and ``data`` to the .csv, among ``outputs``.
-
-    ``note`` (data set, networks, seeds, device, commit) is printed small below the figure.
-    """
+def write(drawing: Drawing, outputs: Sequence[str], dots_per_inch: int) -> None:
+    """Write the figure, with its note below it, to the .svg and .png, and its data to the .csv, of ``outputs``."""
     with mpl.rc_context(RC):
-        _write(figure, data, outputs, note, dots_per_inch)
-
-
-def _write(figure: Figure, data: pd.DataFrame, outputs: Sequence[str], note: str, dots_per_inch: int) -> None:
-    figure.supxlabel(note, fontsize=5, color="#6E6E6E", x=0.01, ha="left")
-    for output in outputs:
-        with atomic_path(output) as temporary:
-            if Path(output).suffix == ".csv":
-                data.to_csv(temporary, index=False)
-            else:
-                metadata = {"Date": None} if Path(output).suffix == ".svg" else {}
-                figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
+        below = f"{drawing.note} | depthdial {__version__}"
+        drawing.figure.supxlabel(below, fontsize=5, color="#6E6E6E", x=0.01, ha="left")
+        for output in outputs:
+            with atomic_path(output) as temporary:
+                if Path(output).suffix == ".csv":
+                    drawing.data.to_csv(temporary, index=False)
+                else:
+                    metadata = {"Date": None} if Path(output).suffix == ".svg" else {}
+                    drawing.figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
 
 
 def point(
@@ -120,11 +133,6 @@ def spread(figure: Figure, names: Sequence[Annotation]) -> None:
         taken.append(name.get_window_extent())
 
 
-def note(text: str) -> str:
-    """The line below a figure: what it shows and what made it."""
-    return f"{text} | depthdial {__version__}"
-
-
 def mark_modelled(axis: Axes, source: str, height: float = 0.01) -> None:
     """Say across the plot that the energy in it was modelled, if it was."""
     if source == "modelled":
@@ -133,3 +141,8 @@ def mark_modelled(axis: Axes, source: str, height: float = 0.01) -> None:
             va="bottom" if height < 0.5 else "top",
             fontsize=6.5, style="italic", color="#A00000",
         )  # fmt: skip
+
+
+def seeds_of(table: pd.DataFrame) -> str:
+    """The training seeds in a table, for the note of a figure."""
+    return ", ".join(map(str, sorted(table["seed"].unique())))

@@ -59,7 +59,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Part:
-    """A table on the page: heading and its level, the CSV relative to the page, what made it, its figures."""
+    """A table on the page: heading and its level, the CSV, what made it, its figures."""
 
     level: int
     heading: str
@@ -67,24 +67,27 @@ class Part:
     origin: str
     figures: Sequence[str] = ()
 
-    def text(self, root: Path, captions: Mapping[str, str]) -> str:
-        """Heading, explanation, figures, table and origin."""
-        path = Path(self.path)
-        table = read_table(root / path)
+    def text(self, folder: Path, captions: Mapping[str, str]) -> str:
+        """Heading, explanation, figures, table and origin, with links for a page in ``folder``."""
+        table = read_table(self.path)
+        path = Path(os.path.relpath(self.path, folder))
+        figures = [Path(os.path.relpath(figure, folder)) for figure in self.figures]
         metadata = f"[{path.stem}.json]({path.with_suffix('.json')})"
         paragraphs = [
             f"{'#' * self.level} {self.heading}",
             SENTENCES[path.stem].format(metadata=metadata),
-            *(f"![{captions[Path(figure).stem].strip()}]({figure})" for figure in self.figures),
+            *(f"![{captions[figure.stem]}]({figure})" for figure in figures),
             markdown(table, columns_of(path.stem, table)),
             f"Numbers: [{path.name}]({path}). {self.origin}",
         ]
         return "\n\n".join(paragraphs)
 
 
-def results_page(title: str, introduction: str, parts: Sequence[Part], root: Path, captions: Mapping[str, str]) -> str:
-    """The page; the paths of its parts are relative to ``root``, where it lies; ``captions`` by name of figure."""
-    return "\n\n".join([f"# {title}", introduction, *(part.text(root, captions) for part in parts)]) + "\n"
+def results_page(
+    title: str, introduction: str, parts: Sequence[Part], folder: Path, captions: Mapping[str, str]
+) -> str:
+    """The page, with links that hold in ``folder``, where it will lie; ``captions`` by name of figure."""
+    return "\n\n".join([f"# {title}", introduction, *(part.text(folder, captions) for part in parts)]) + "\n"
 
 
 def machine() -> str:

@@ -96,7 +96,7 @@ def test_a_site_with_gpus_says_so_in_one_place(on_slurm: Path, slurm: Cluster, t
     for made in ("masks.parquet", "configurations.json", "test.parquet"):
         (place / DIAL / made).unlink()
     profile = on_a_site_with_gpus((place / "slurm/config.yaml").read_text())
-    profile["set-resources"]["test_configurations"] = profile["set-resources"]["test_configurations"] | {"gpu": 1}
+    profile["set-resources"]["score_configurations"] = profile["set-resources"]["score_configurations"] | {"gpu": 1}
     (place / "slurm/config.yaml").write_text(yaml.safe_dump(profile))
     before = {job.name for job in slurm.jobs("choose")}
     done = snakemake(place, f"{DIAL}/test.parquet", *ON_SLURM, *BRIEF)

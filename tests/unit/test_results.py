@@ -80,11 +80,11 @@ def published(tmp_path: Path) -> Path:
     (folder / "figures/equal.png").write_bytes(b"picture")
     origin = Origin("snakemake all", "0123456789ab", "a machine").line([0, 1], recipe_names(networks, ["dial"]))
     names = ["equal_macs", "skipping", "training", "recipes", "networks"]
+    figures = {"equal_macs": [str(folder / "figures/equal.png")]}
     parts = [
-        Part(2, f"About {name}", f"tables/{name}.csv", origin, ["figures/equal.png"] if name == "equal_macs" else [])
-        for name in names
+        Part(2, f"About {name}", str(folder / f"tables/{name}.csv"), origin, figures.get(name, [])) for name in names
     ]
-    page = results_page("Results", "An introduction.", parts, folder, {"equal": "A caption.\n"})
+    page = results_page("Results", "An introduction.", parts, folder, {"equal": "A caption."})
     (folder / "results.md").write_text(page)
     old = tmp_path / "docs/results/old.csv"
     old.parent.mkdir(parents=True)

@@ -27,6 +27,8 @@ def test_small_steps_share_a_job(planned: str) -> None:
     groups = re.findall(r"Group job (\w+)", planned)
     assert groups.count("compile") == 2
     assert groups.count("choose") == 8
+    grouped = re.findall(r"Group job .*?figures.*?\n((?:\n| .*\n)+)", planned)
+    assert sum(len(re.findall(r"rule draw_", jobs)) for jobs in grouped) == len(re.findall(r"rule draw_", planned))
 
 
 def asked(text: str, rule: str, resource: str) -> set[str]:
@@ -98,8 +100,8 @@ STAGES = {
     "masks of": ("evaluate_masks", "collect_masks"),
     "search in": ("ask_masks", "evaluate_generation"),
     "searches and scalings": ("compare_searches", "ablate_scaling"),
-    "choice and test": ("select_front", "test_configurations", "export$"),
-    "test at equal MACs": ("test_budgets",),
+    "choice and test": ("select_front", "score_configurations", "export$"),
+    "test at equal MACs": ("score_budgets",),
     "compilation and bundles": ("compile$", "link_bundle"),
     "devices": ("benchmark_device", "build_schedule", "replay_traces", "pack"),
     "comparisons": (
@@ -134,7 +136,7 @@ def test_every_group_is_of_rules_that_exist() -> None:
         name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+)", path.read_text(), re.M)
     }
     assert set(profile["groups"]) <= rules
-    assert {rule for rule in rules if rule.startswith("draw_")} <= set(profile["groups"])
+    assert set(profile["group-components"]) == {"compile", "figures"}
 
 
 def test_the_gpu_partition_is_for_the_rules_that_may_ask_for_a_gpu_and_those_that_share_a_job_with_one() -> None:

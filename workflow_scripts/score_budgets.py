@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from depthdial.config.evaluate import Evaluate
-from depthdial.evaluate.budgets import evaluate_budgets
+from depthdial.evaluate.budgets import score_budgets
 from depthdial.files import atomic_path
 from depthdial.runs.logs import configure_logging
 
@@ -16,9 +16,7 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     inputs = smk.input
-    table = evaluate_budgets(
-        inputs.weights, inputs.images, inputs.masks, settings, smk.params.shares, smk.params.statics
-    )
+    table = score_budgets(inputs.weights, inputs.images, inputs.masks, settings, smk.params.shares, smk.params.statics)
     with atomic_path(smk.output.budgets) as temporary:
         table.to_parquet(temporary, index=False)
 

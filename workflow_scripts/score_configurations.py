@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from depthdial.config.evaluate import Evaluate
-from depthdial.evaluate.tasks import evaluate_test
+from depthdial.evaluate.tasks import score_configurations
 from depthdial.networks.configurations import read_configurations
 from depthdial.runs.logs import configure_logging
 
@@ -16,7 +16,7 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     chosen = read_configurations(smk.input.configurations)
     settings = Evaluate.model_validate(smk.params.settings)
-    evaluate_test(smk.input.weights, smk.input.images, chosen, settings, smk.output.test, smk.output.batchnorm)
+    score_configurations(smk.input.weights, smk.input.images, chosen, settings, smk.output.test, smk.output.batchnorm)
 
 
 if "snakemake" in globals():

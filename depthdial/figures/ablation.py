@@ -1,0 +1,34 @@
+"""The rules of scaling kept blocks, with and without recalibrated BatchNorm."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from depthdial.figures.style import Drawing, Look, canvas
+
+
+def draw(look: Look, *, ablation: str) -> Drawing:
+    """The same masks under every rule of scaling."""
+    table = pd.read_parquet(ablation)
+    return Drawing(picture(table, look), table, f"the same {table['mask'].nunique()} masks, validation split")
+
+
+def picture(table: pd.DataFrame, look: Look) -> Figure:
+    """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without."""
+    with canvas(look.width_mm, 0.72) as (figure, axis):
+        names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
+        for scaling, (colour, marker) in names.items():
+            for recalibrated in (True, False):
+                part = table[(table["scaling"] == scaling) & (table["recalibrated"] == recalibrated)]
+                mean = part.groupby("kept")["val_accuracy"].mean()
+                label = f"{scaling}, {'recalibrated' if recalibrated else 'as trained'}"
+                line = (
+                    {"linestyle": "-", "mfc": look.colours[colour]}
+                    if recalibrated
+                    else {"linestyle": ":", "mfc": "white"}
+                )
+                axis.plot(mean.index, mean, marker=marker, color=look.colours[colour], label=label, **line)
+        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=look.title, ylim=(0, 1.02))
+        axis.legend(fontsize=6, loc="lower right")
+        return figure

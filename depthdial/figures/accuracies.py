@@ -1,0 +1,43 @@
+"""Test accuracies at several costs, over seeds, as figures show them."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from depthdial.statistics.intervals import share
+
+
+def points(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """A row per network and cost: mean test accuracy over seeds, its 95 % interval, and the range of the seeds.
+
+    ``accuracies`` are rows of ``accuracies.csv``; ``trained`` marks full networks as trained, the static
+    ones among them.
+    """
+    rows = []
+    for (network, role, budget), part in accuracies.groupby(["network", "role", "budget"], sort=False):
+        found = share(part["test_accuracy"])
+        rows.append(
+            {
+                "network": network,
+                "role": role,
+                "budget": budget,
+                "trained": budget == "as trained",
+                "macs": part["macs"].mean(),
+                "test_accuracy": found.value,
+                "low": found.low,
+                "high": found.high,
+                "worst_seed": part["test_accuracy"].min(),
+                "best_seed": part["test_accuracy"].max(),
+                "seeds": found.n,
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["network", "macs"], ignore_index=True)
+
+
+def line(axis: Axes, part: pd.DataFrame, colour: str, style: str, label: str) -> None:
+    """The mean over seeds against MACs, with a band over the seeds; ``part`` has rows of ``points``."""
+    part = part.drop_duplicates("macs").sort_values("macs")
+    x = part["macs"] / 1e6
+    axis.fill_between(x, part["worst_seed"], part["best_seed"], color=colour, alpha=0.2, linewidth=0)
+    axis.plot(x, part["test_accuracy"], style, marker="o", markersize=3, color=colour, label=label)

@@ -1,0 +1,57 @@
+"""All policies compared on the held-out traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
+
+
+def draw(look: Look, *, summary: str) -> Drawing:
+    """The summary of the replays: a point per policy."""
+    table = pd.read_parquet(summary)
+    data, source = policies_data(table), str(table["energy_source"].iloc[0])
+    traces = ", ".join(dict.fromkeys(table["trace"].astype(str)))
+    return Drawing(picture(data, source, look), data, f"traces {traces}; energy {source}")
+
+
+def policies_data(summary: pd.DataFrame) -> pd.DataFrame:
+    """Means over the held-out traces: a row per policy, the best in correct inferences last."""
+    numbers = ["inferences_per_charge", "accuracy", "miss_rate", "accuracy_offered", "regret", "switches"]
+    table = summary.groupby("policy", observed=True, sort=False)[numbers].mean().reset_index()
+    low = summary.groupby("policy", observed=True)["accuracy_offered"].min()
+    high = summary.groupby("policy", observed=True)["accuracy_offered"].max()
+    table["offered_low"], table["offered_high"] = table["policy"].map(low), table["policy"].map(high)
+    return table.sort_values("accuracy_offered", kind="stable").reset_index(drop=True)
+
+
+def picture(data: pd.DataFrame, source: str, look: Look) -> Figure:
+    """Inferences per charge against accuracy; share of all inputs answered correctly and in time."""
+    with canvas(1.9 * look.width_mm, 0.5, 2, width_ratios=[1, 1.1]) as (figure, axes):
+        for row in data.to_dict("records"):
+            colour, marker = _style(row["policy"], look.colours)
+            axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
+        axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=look.title)
+        mark_modelled(axes[0], source, 0.98)
+        place = np.arange(len(data))
+        for y, row in zip(place, data.to_dict("records"), strict=True):
+            colour, marker = _style(row["policy"], look.colours)
+            axes[1].plot([row["offered_low"], row["offered_high"]], [y, y], color=colour, linewidth=1)
+            axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
+        axes[1].set_yticks(place, data["policy"])
+        axes[1].set(xlabel="correct and in time / share of inputs", title="mean and range over traces")
+        return figure
+
+
+def _style(policy: str, colours: Mapping[str, str]) -> tuple[str, str]:
+    if policy == "oracle":
+        return colours["oracle"], "P"
+    if policy.startswith("schedule"):
+        return colours["dial"], "o"
+    if policy.startswith("static"):
+        return colours["static"], "D"
+    return (colours["control"], "s") if policy == "full network" else (colours["neutral"], "v")

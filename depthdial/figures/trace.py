@@ -1,0 +1,67 @@
+"""One replayed day under the schedule, beside the full network and the oracle."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from depthdial.errors import ConfigError
+from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
+
+SCHEDULE = "schedule with feedback"
+LINES = {SCHEDULE: ("dial", "-"), "full network": ("control", "--"), "oracle": ("oracle", ":")}
+
+
+def draw(look: Look, *, steps: str, summary: str, trace: str) -> Drawing:
+    """The replayed steps of the first held-out trace whose name begins with ``trace``; ConfigError if there is none."""
+    sums = pd.read_parquet(summary)
+    names = list(dict.fromkeys(sums["trace"].astype(str)))
+    name = next((name for name in names if name.startswith(trace)), None)
+    if name is None:
+        raise ConfigError(f"figures.trace: no held-out trace {trace!r}; there are {', '.join(names)}")
+    data = trace_data(pd.read_parquet(steps), name)
+    source = str(sums["energy_source"].iloc[0])
+    figure = picture(data, f"{look.title}, trace {name}", source, look)
+    return Drawing(figure, data, f"replayed with measured latencies; energy {source}")
+
+
+def trace_data(steps: pd.DataFrame, trace: str) -> pd.DataFrame:
+    """The steps of one trace under the policies that the figure shows."""
+    chosen = steps[(steps["trace"] == trace) & steps["policy"].isin(list(LINES))].copy()
+    chosen["correct_in_time"] = chosen["accuracy"].fillna(0) * chosen["met"]
+    return chosen
+
+
+def picture(data: pd.DataFrame, title: str, source: str, look: Look) -> Figure:
+    """Conditions, chosen configuration, charge left and correct inferences over one trace."""
+    with canvas(1.3 * look.width_mm, 1.05, rows=4, sharex=True, height_ratios=[1, 1.3, 1, 1]) as (figure, axes):
+        ours = data[data["policy"] == SCHEDULE]
+        hours = ours["time_s"] / 3600
+        axes[0].plot(hours, ours["deadline_ms"], color=look.colours["neutral"], linewidth=0.8)
+        axes[0].set(ylabel="deadline\n/ ms", title=title, ylim=(0, None))
+        if (ours["slowdown"] != 1).any():
+            twin = axes[0].twinx()
+            twin.plot(hours, ours["slowdown"], color=look.colours["static"], linewidth=0.8, linestyle="--")
+            twin.set_ylabel("slowdown", color=look.colours["static"])
+            twin.grid(visible=False)
+        _configurations(axes[1], ours, look.colours["dial"])
+        for policy, (colour, line) in LINES.items():
+            run = data[data["policy"] == policy]
+            style = {"color": look.colours[colour], "linestyle": line, "label": policy}
+            axes[2].plot(run["time_s"] / 3600, 100 * run["battery"], **style)
+            axes[3].plot(run["time_s"] / 3600, run["correct_in_time"].cumsum() / 1000, **style)
+        axes[2].set(ylabel="charge left\n/ %", ylim=(0, 102))
+        axes[3].set(ylabel="correct, in time\n/ 1000", xlabel="time / h", ylim=(0, None))
+        axes[3].legend(loc="upper left")
+        mark_modelled(axes[2], source, 0.98)
+        return figure
+
+
+def _configurations(axis: Axes, run: pd.DataFrame, colour: str) -> None:
+    names = sorted({name for name in run["configuration"].astype(str) if name}, reverse=True)
+    place = {name: index for index, name in enumerate(names)}
+    at = run["configuration"].astype(str).map(place).astype(float)
+    axis.scatter(run["time_s"] / 3600, at, s=2.5, color=colour, marker="|", linewidths=0.8)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(ylabel="configuration", ylim=(-0.5, len(names) - 0.5))
