@@ -5,6 +5,9 @@ python=$1 folder=$2
 
 refuse() { echo "depthdial: $1" >&2; exit 1; }
 
+case "$PWD/$folder" in
+*[[:space:]]*) refuse "$PWD has a blank in its path, and Snakemake starts programs by their path, unquoted; move the checkout to a path without" ;;
+esac
 command -v "$python" >/dev/null || refuse "no $python on this machine; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     refuse "$("$python" --version) is too old; Python 3.11 or newer is needed: make PYTHON=/path/to/python3"

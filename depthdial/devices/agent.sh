@@ -147,12 +147,13 @@ receive() {
     exit 0
 }
 
-# stream PROGRAM ARGUMENTS...: pass on what it prints until it ends or the input does.
+# stream PROGRAM ARGUMENTS...: pass on what it prints until it ends or the input does. A program that does not care for
+# that is killed.
 stream() {
     "$@" </dev/null &
     tool=$!
     exec 8<&0
-    (cat <&8 && kill "$tool") >/dev/null 2>&1 &
+    (cat <&8 && kill "$tool" && sleep 1 && kill -9 "$tool") >/dev/null 2>&1 &
     wait "$tool"
     exit
 }

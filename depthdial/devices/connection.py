@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import select
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ ALIVE_S = 10
 TAKE_S = 60
 """A far side that takes nothing of what is sent for so long is given up."""
 CHUNK = 1 << 16
+LARGEST_FILE = 64 << 20
 LONGEST_LINE = 1 << 16
 """Bytes of an answer's line, and of what the program that gives the connection may say."""
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -247,6 +249,10 @@ class Channel:
         os.set_blocking(self._input.fileno(), False)
         self._buffer = bytearray()
         self.send(agent_source())
+
+    def bound_files(self) -> None:
+        """No file that the far side's connection writes grows beyond 64 MiB: complaints are kept in one."""
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
 
     def send(self, data: bytes) -> None:
         """Hand bytes over. Raises ConnectionLostError."""

@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -41,6 +42,10 @@ STILL_SHARE = 0.2
 NVML_MS = 100
 """NVIDIA GPUs renew their reading about this often, however often they are asked (Yang et al. 2024, "Part-time power
 measurements: nvidia-smi's lack of attention")."""
+MOST_HZ = 10_000
+"""Lines a second of a meter's program that are taken for samples."""
+MOST_SAMPLES = 200_000
+"""The newest samples that are kept: of a kilohertz, more than three minutes."""
 OVERHEAD_SHARE = 0.1
 """Largest share of the timed part that the benchmark tool may take for itself, between inferences and after them: its
 power counts as that of inferences."""
@@ -282,8 +287,9 @@ class Command:
     channel: Channel
     watts_per_unit: float
     files: tuple[str, ...] = ()
-    _seen: list[tuple[float, float]] = field(default_factory=list)
+    _seen: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
     _ended: str = ""
+    _flooded: bool = False
 
     @classmethod
     def start(
@@ -291,6 +297,7 @@ class Command:
     ) -> Command:
         """Start the program and wait for its first line. Raises DeviceError if none comes."""
         channel = Channel(device.name, runner)
+        channel.bound_files()
         channel.request("stream", *program)
         meter = cls(source, device.name, program, channel, watts_per_unit)
         thread = threading.Thread(target=meter._listen, daemon=True)
@@ -310,11 +317,22 @@ class Command:
             while True:
                 text = self.channel.line(3600)
                 self._seen.append((time.monotonic(), number(text.strip().split(" ")[-1])))
+                if len(self._seen) == MOST_SAMPLES and self._seen[-1][0] - self._seen[0][0] < MOST_SAMPLES / MOST_HZ:
+                    self._flooded = True
+                    raise DeviceError(
+                        f"device {self.name}: the meter {self.program[0]!r} gives more than {MOST_HZ} lines a second; "
+                        f"make it slower"
+                    )
         except (DeviceError, OSError, ValueError) as error:
             self._ended = str(error)
 
     def power(self, done: Finished, values: Sequence[tuple[str, ...]]) -> Power:
-        """Times are moved to the device's clock by the end of the run, which is seen on both."""
+        """Times are moved to the device's clock by the end of the run, which is seen on both.
+
+        Raises DeviceError if the meter gave more than can be kept.
+        """
+        if self._flooded:
+            raise DeviceError(self._ended)
         seen = np.array([pair for pair in list(self._seen) if pair[0] >= done.host_began_s - 60]).reshape(-1, 2)
         times = seen[:, 0] - done.host_ended_s + done.ended_s
         inside = np.flatnonzero(times >= done.began_s)

@@ -20,6 +20,8 @@ from depthdial.files import sha256_file
 logger = logging.getLogger(__name__)
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 STORED = re.compile(r"(runtime|bundle)-[A-Za-z0-9_.+-]+-[0-9a-f]{16}")
+CANNOT_EXECUTE = 126
+"""The exit status by which a shell says so."""
 KEPT = 8
 """Folders that stay on a device after a benchmark, the newest ones."""
 
@@ -70,6 +72,11 @@ def try_tools(session: Session, folder: str) -> None:
     """Run the tools in a folder on the device. Raises DeviceError if they do not run."""
     for name in TOOLS:
         done = session.run([*session.device.launcher, f"{folder}/{name}", "--list_drivers"])
+        if done.status == CANNOT_EXECUTE and not session.device.launcher:
+            raise DeviceError(
+                f"device {session.device.name}: {folder}/{name} may not be executed there; is its file system mounted "
+                f"noexec? Change `directory` to one that allows programs"
+            )
         if done.status != 0 or "local-sync" not in done.output:
             raise DeviceError(
                 f"device {session.device.name}: {folder}/{name} does not run there (status {done.status}: "

@@ -184,13 +184,20 @@ class Session:
 
     def disk_report(self) -> str:
         """Why a file could not be written, as far as the device's free space tells."""
-        try:
-            lines = (self.text("df", "-Pk", ".") or "").splitlines()
-        except DeviceError:
-            lines = []
-        fields = lines[-1].split() if len(lines) > 1 else []
-        free = f"{fields[3]} kB free there" if len(fields) > 3 else "so full that nothing can be written"
+        kilobytes, files = self._free("-Pk"), self._free("-Pi")
+        free = "so full that nothing can be written" if kilobytes is None else f"{kilobytes} kB free there"
+        if files == 0:
+            free = "no inodes left there: too many files, however small"
         return f"files could not be written to {self.root} ({free}); make room, or change `directory`"
+
+    def _free(self, unit: str) -> int | None:
+        """What ``df`` says is free where depthdial writes; None if it says nothing."""
+        try:
+            lines = (self.text("df", unit, ".") or "").splitlines()
+        except DeviceError:
+            return None
+        fields = lines[-1].split() if len(lines) > 1 else []
+        return int(fields[3]) if len(fields) > 3 and fields[3].isdigit() else None
 
 
 def enter(device: Device, runner: Runner, folder: str) -> tuple[Channel, str]:

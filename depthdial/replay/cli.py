@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer()
+ALIKE = 3.0
+"""Times that latencies may differ from the schedule's before it is said that they are of another device."""
 CALLS = 200
 """Timed calls of each configuration before and after serving, from which the replay predicts it."""
 
@@ -46,6 +49,10 @@ def serve_trace(
     table = read_schedule(where)
     if opened.manifest.network != table.network:
         raise ScheduleError(f"{where}: for {table.network}, the bundle holds {opened.manifest.network}")
+    for configuration in table.configurations:
+        opened.manifest.named(configuration.name)
+    if record.is_dir() or not os.access(record.absolute().parent, os.W_OK):
+        raise ScheduleError(f"--record: {record} cannot be written; name a file in a folder that is there")
     inputs = network_inputs(opened, images)
     chosen = read_traces([str(trace)], (seed,), table.full_latency_ms)[0].first(steps)
     names = [configuration.name for configuration in table.configurations]
@@ -54,6 +61,11 @@ def serve_trace(
         return opened.logits(inputs[number % len(inputs)], name)
 
     before = measure_in_process(run, names, CALLS)
+    for one in table.configurations:
+        here = float(np.median(before[one.name]))
+        if not 1 / ALIKE < here / max(one.median_ms, 1e-9) < ALIKE:
+            told = f"{one.name} takes {here:.3g} ms here, not {one.median_ms:.3g} as on {table.device}"
+            typer.echo(f"{where}: {told}: the schedule suits another machine", err=True)
     served = serve(run, table, chosen, per_step=per_step)
     after = measure_in_process(run, names, CALLS)
     write_table(record, served.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, model_validator
 
 from depthdial.artefacts import read_record
 from depthdial.files import write_json
@@ -35,11 +35,11 @@ class TableConfiguration(_Part):
     """A resident configuration, as measured on the device."""
 
     name: str
-    accuracy: float
-    latency_ms: float
+    accuracy: NonNegativeFloat
+    latency_ms: NonNegativeFloat
     """At the schedule's quantile."""
-    median_ms: float
-    energy_mj: float
+    median_ms: NonNegativeFloat
+    energy_mj: NonNegativeFloat
     resident_bytes: int
 
 
@@ -117,10 +117,10 @@ class ScheduleTable(_Part):
     misses: float
     switches: float
     solve_s: float
-    charge_j: float
-    inferences: float
+    charge_j: PositiveFloat
+    inferences: PositiveFloat
     """Planned inferences per charge."""
-    full_latency_ms: float
+    full_latency_ms: PositiveFloat
     """Latency of c00 at the quantile, to which relative deadlines refer."""
     axes: tuple[TableAxis, ...]
     configurations: tuple[TableConfiguration, ...]

@@ -96,6 +96,16 @@ class Cluster:
         rows = run("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%N|%S|%e").splitlines()
         return [job for job in (Job(*row.split("|")) for row in rows) if what in job.comment]
 
+    def together(self, what: str) -> None:
+        """Start nothing until two jobs that hold ``what`` wait in the queue; then they start at the same moment."""
+        partition = run("scontrol", "--oneliner", "show", "partition").split()[0]
+        run("scontrol", "update", partition, "State=DOWN")
+        try:
+            pending = lambda: [job for job in self.jobs(what) if job.state == "PENDING"]  # noqa: E731
+            wait_until(f"two jobs of {what} wait", lambda: len(pending()) > 1, 600)
+        finally:
+            run("scontrol", "update", partition, "State=UP")
+
     def running(self, what: str, timeout_s: float = 600) -> Job:
         """Wait until a job is doing its work on a node, and return it."""
 
@@ -361,7 +371,7 @@ def succeeds(*command: str) -> bool:
     return False
 
 
-def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 60, every_s: float = 0.2) -> None:
+def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 300, every_s: float = 0.2) -> None:
     """Return when ``true()`` is. Raises ClusterError that names ``what`` after ``timeout_s`` seconds."""
     end = time.monotonic() + timeout_s
     while not true():

@@ -40,6 +40,8 @@ def on_slurm(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("scancel", cancelled.name)
     late = slurm.running("train_wildcards_digits_digits_resnet8")
     run("scontrol", "update", f"JobId={late.name}", "EndTime=now")
+    slurm.running("train_wildcards_digits_digits_resnet20-sd")
+    slurm.together("evaluate_masks_wildcards_digits_digits_resnet20-sd")
     cut_off = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd")
     slurm.kill_node(cut_off.node)
     wait_until("the node is given up", lambda: slurm.node_state(cut_off.node) == "down")

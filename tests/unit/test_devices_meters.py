@@ -364,6 +364,25 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
         assert energy.energy_mj == pytest.approx(8.0), energy.reasons
 
 
+def test_a_meter_that_floods_is_refused_and_ended(tmp_path: Path) -> None:
+    program = tmp_path / "flood"
+    program.write_text("#!/bin/sh\ntrap '' TERM HUP\necho $$ >\"$0.pid\"\nyes 4\n")
+    program.chmod(0o755)
+    with session_of(tmp_path, {"kind": "command", "command": [str(program)], "interval_ms": 50}) as session:
+        meter = open_meter(session)
+        try:
+            done = session.run(["sleep", "3"])
+            with pytest.raises(DeviceError, match="gives more than 10000 lines a second; make it slower"):
+                meter.power(done, values_of(done))
+        finally:
+            meter.close()
+    pid = int((tmp_path / "flood.pid").read_text())
+    limit = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_a_command_that_gives_nothing_is_told(tmp_path: Path) -> None:
     refused(tmp_path, {"kind": "command", "command": ["/no/such/meter"]}, "the meter '/no/such/meter' gave no sample")
     refused(tmp_path, {"kind": "nvml"}, "the meter 'nvidia-smi' gave no sample")

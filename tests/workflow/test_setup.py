@@ -32,6 +32,17 @@ def test_no_python(tmp_path: Path) -> None:
     assert done.stderr.startswith("depthdial: no python9 on this machine; install Python 3.11 or newer")
 
 
+def test_a_blank_in_the_path(tmp_path: Path) -> None:
+    place = tmp_path / "my files"
+    place.mkdir()
+    done = subprocess.run(
+        ["bash", ROOT / "envs" / "setup.sh", sys.executable, "venv"], cwd=place, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert f"{place} has a blank in its path" in done.stderr
+    assert not (place / "venv").exists()
+
+
 def test_an_old_python(tmp_path: Path) -> None:
     old = program(tmp_path, "python3", '[ "$1" = --version ] && echo Python 3.9.2; [ "$1" = --version ]')
     done = setup(tmp_path, str(old))
