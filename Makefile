@@ -14,6 +14,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 demo: env  ## run the default experiment and name its report and figures
+	@$(BIN)/depthdial machine
 	@snakemake --cores all --rerun-incomplete --configfile $(CONFIG)
 	@$(BIN)/depthdial results $(CONFIG)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -13,6 +15,7 @@ from depthdial.devices.cli import app as devices
 from depthdial.errors import DepthDialError
 from depthdial.replay.cli import app as schedule
 from depthdial.report.cli import publish, results
+from depthdial.runs.machine import lacks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(deploy)
@@ -29,6 +32,13 @@ app.command()(publish)
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+@app.command()
+def machine() -> None:
+    """Say what this machine lacks for a run: Snakemake itself may end with less of a sentence."""
+    if problems := lacks(sys.executable, Path.cwd(), os.environ):
+        raise DepthDialError("this machine is not ready:\n  " + "\n  ".join(problems))
 
 
 @app.callback()

@@ -18,6 +18,7 @@ from depthdial.layout import Place
 from depthdial.report.contents import device_parts, dial_parts, recipe_tables
 from depthdial.runs.job_states import first_words, unknown_is_long
 from depthdial.runs.locks import release_stale_locks
+from depthdial.runs.machine import lacks
 from depthdial.runs.orphans import cancel_orphans
 from depthdial.runs.provenance import code_digest, versions
 
@@ -30,8 +31,10 @@ try:
 except DepthDialError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs parse this file too; only a head that is to work may judge whether locks are stale.
+# Jobs parse this file too; only a head that is to work may judge the machine, and whether locks are stale.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
+    if problems := lacks(sys.executable, Path.cwd(), os.environ):
+        raise WorkflowError("This machine is not ready:\n  " + "\n  ".join(problems))
     HEAD = release_stale_locks(Path(".snakemake"))
 
 # The executor plugin would wait for ever for a job of which sacct says who has cancelled it, and for sacct where there is

@@ -98,13 +98,15 @@ class Cluster:
 
     def together(self, what: str) -> None:
         """Start nothing until two jobs that hold ``what`` wait in the queue; then they start at the same moment."""
-        partition = run("scontrol", "--oneliner", "show", "partition").split()[0]
-        run("scontrol", "update", partition, "State=DOWN")
+        partitions = [line.split()[0] for line in run("scontrol", "--oneliner", "show", "partition").splitlines()]
+        for partition in partitions:
+            run("scontrol", "update", partition, "State=DOWN")
         try:
             pending = lambda: [job for job in self.jobs(what) if job.state == "PENDING"]  # noqa: E731
             wait_until(f"two jobs of {what} wait", lambda: len(pending()) > 1, 600)
         finally:
-            run("scontrol", "update", partition, "State=UP")
+            for partition in partitions:
+                run("scontrol", "update", partition, "State=UP")
 
     def running(self, what: str, timeout_s: float = 600) -> Job:
         """Wait until a job is doing its work on a node, and return it."""
