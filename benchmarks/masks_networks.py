@@ -66,9 +66,7 @@ class Case:
         if not path.exists():
             engine = Engine(self.net(), "survival", calibration_tensor(IMAGES, CALIBRATION))
             evaluation = engine.evaluate(list(all_masks(engine.net.arch.n_blocks)), *load_tensors(IMAGES, "validation"))
-            write_masks(
-                path, mask_table(engine.net.arch, evaluation), {"seconds": 0, "block_evaluations": 0, "dropped": 0}
-            )
+            write_masks(path, mask_table(engine.net.arch, evaluation), {"seconds": 0, "block_evaluations": 0})
         return read_masks(path)[0]
 
 

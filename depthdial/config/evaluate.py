@@ -9,17 +9,6 @@ from pydantic import Field
 from depthdial.config.base import Section
 
 
-class Racing(Section):
-    """Masks that cannot be on the front any more are dropped before they have seen all images."""
-
-    enabled: bool = False
-    """Off: every mask sees every image and the table is the truth. On: the table lacks the masks dropped."""
-    confidence: float = Field(default=0.99, gt=0.5, lt=1)
-    """Least probability that no member of the true front is dropped in the whole race."""
-    first_images: int = Field(default=512, ge=8)
-    """Validation images that every mask sees; each further round doubles the images seen."""
-
-
 class Evaluate(Section):
     """Evaluation of masks on the validation split, sharing the work of common prefixes."""
 
@@ -41,5 +30,3 @@ class Evaluate(Section):
     """Bound on a job's activations in MiB; validation images that do not fit take further passes."""
     shards: int = Field(default=1, ge=1, le=1024)
     """Jobs among which the masks of one network are split, along prefixes."""
-    racing: Racing = Racing()
-    """Early dropping of masks."""

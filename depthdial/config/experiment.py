@@ -121,7 +121,7 @@ class Experiment(Section):
 
     def all_masks_known(self, network: str) -> bool:
         """Whether the table of a network holds all its masks, so that searches can be compared with the truth."""
-        return self.network(network).n_blocks <= self.search.exhaustive_blocks and not self.evaluate.racing.enabled
+        return self.network(network).n_blocks <= self.search.exhaustive_blocks
 
 
 def _repeated(key: str, values: Iterable[object]) -> list[str]:

@@ -7,11 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from depthdial.artefacts import reading
 from depthdial.errors import ArtefactError
@@ -33,7 +31,7 @@ COLUMNS = {
 """``correct`` holds the correctness of every validation image as of ``numpy.packbits``."""
 
 
-WORK = ("seconds", "block_evaluations", "dropped")
+WORK = ("seconds", "block_evaluations")
 """What is said about a table and adds up over its shards."""
 
 
@@ -119,12 +117,6 @@ def merge_masks(paths: Sequence[str | os.PathLike[str]]) -> tuple[pd.DataFrame, 
     table: pd.DataFrame = pd.concat(tables).sort_values("mask", ignore_index=True)
     work = {key: sum(about[key] for about in abouts) for key in WORK}
     return table, first | work
-
-
-def correctness(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Correctness (masks, images) of the rows of a mask table."""
-    packed = np.frombuffer(b"".join(table["correct"]), np.uint8).reshape(len(table), -1)
-    return np.unpackbits(packed, axis=1, count=int(table["n_val"].iloc[0])).astype(bool)
 
 
 def masks_of(table: pd.DataFrame) -> list[Mask]:

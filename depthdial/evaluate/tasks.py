@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from depthdial.config.evaluate import Evaluate, Racing
+from depthdial.config.evaluate import Evaluate
 from depthdial.data.images import SplitName, load_info, load_split
 from depthdial.data.tensors import Images
 from depthdial.evaluate.engine import Engine
-from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, write_masks
@@ -79,68 +78,33 @@ def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate
     engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
     n = engine.net.arch.n_blocks
     masks = shard(all_masks(n), index, settings.shards) if searched else [Mask.full(n)]
-    write_masks(output, *evaluate_validation(engine, images, masks, settings.racing))
+    write_masks(output, *evaluate_validation(engine, images, masks))
 
 
 def evaluate_asked(
     weights: Path, images: Path, masks: Sequence[Mask], output: Path, settings: Evaluate, index: int
 ) -> None:
-    """Write the mask table of one shard of ``masks``, which a search asked for: without racing, it needs them all."""
+    """Write the mask table of one shard of ``masks``, which a search asked for."""
     engine = load_engine(weights, images, settings, settings.scaling, settings.recalibrate)
     write_masks(output, *evaluate_validation(engine, images, shard(masks, index, settings.shards)))
 
 
-def evaluate_validation(
-    engine: Engine, images: Path, masks: Sequence[Mask], racing: Racing | None = None
-) -> tuple[pd.DataFrame, About]:
+def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> tuple[pd.DataFrame, About]:
     """The mask table of ``masks`` on the validation split, and what made it."""
     inputs, labels = load_tensors(images, "validation")
-    racing = racing if racing is not None and racing.enabled else None
     start = time.perf_counter()
-    if racing is None:
-        evaluation, spent = engine.evaluate(masks, inputs, labels), float(block_evaluations(masks))
-    else:
-        evaluation, spent = _raced(engine, inputs, labels, masks, racing)
+    evaluation = engine.evaluate(masks, inputs, labels)
     about = {
         "scaling": engine.scaling,
         "recalibrated": engine.calibration is not None,
         "calibration_images": 0 if engine.calibration is None else len(engine.calibration),
         "precision": engine.precision,
         "device": engine.device,
-        "racing_confidence": None if racing is None else racing.confidence,
-        "dropped": len(set(masks)) - len(evaluation.masks),
         "seconds": time.perf_counter() - start,
-        "block_evaluations": spent,
+        "block_evaluations": block_evaluations(masks),
     }
-    logger.info(
-        "%d masks, %d dropped, %.0f block evaluations, %.1f s",
-        len(masks),
-        about["dropped"],
-        spent,
-        about["seconds"],
-    )
+    logger.info("%d masks, %d block evaluations, %.1f s", len(masks), about["block_evaluations"], about["seconds"])
     return mask_table(engine.net.arch, evaluation), about
-
-
-def _raced(
-    engine: Engine, inputs: Images, labels: Tensor, masks: Sequence[Mask], racing: Racing
-) -> tuple[Evaluation, float]:
-    """The masks that the race leaves, the full network among them, and the block evaluations spent.
-
-    They are in units of all images.
-    """
-    arch, ordered = engine.net.arch, sorted(set(masks))
-    outcome = race(
-        lambda asked, part: engine.evaluate(asked, inputs[part], labels[part]).packed,
-        ordered,
-        np.array([arch.macs(mask) for mask in ordered], np.float64),
-        len(labels),
-        (1 - racing.confidence) / distinct_costs(arch),
-        racing.first_images,
-        [Mask.full(arch.n_blocks)],
-        0 if engine.calibration is None else len(engine.calibration),
-    )
-    return outcome.evaluation, outcome.block_evaluations
 
 
 def score_configurations(

@@ -78,8 +78,8 @@ def compare_searches(
     n = len(table["mask"].iloc[0])
     if len(truth) != 2**n:
         raise ConfigError(
-            f"{masks}: holds {len(truth)} of 2^{n} masks, searches are compared where all are known; "
-            "set evaluate.racing.enabled to false"
+            f"{masks}: holds {len(truth)} of 2^{n} masks; searches are compared where all are known, in networks of at "
+            "most search.exhaustive_blocks blocks"
         )
     return compare_on(
         truth,

@@ -17,7 +17,6 @@ from depthdial.data.images import Split, save_images
 from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.ablation import ablate_scaling
 from depthdial.evaluate.engine import Engine
-from depthdial.evaluate.racing import distinct_costs, race
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.evaluate.tables import merge_masks, read_masks
 from depthdial.evaluate.tasks import evaluate_asked, evaluate_shard
@@ -26,7 +25,7 @@ from depthdial.networks.families.he_resnet import ResNet
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.networks.weights import save_weights
 from depthdial.search.base import Generation
-from depthdial.search.fronts import REFERENCE_COST, Measure, costs, front_of
+from depthdial.search.fronts import REFERENCE_COST, Measure, front_of
 from depthdial.search.importance import fisher_information, hessian_traces, l2_norms
 from depthdial.search.runs import fit, needed, progress, run
 from depthdial.search.simple import Exhaustive, Ranking, Sensitivity, nested_masks
@@ -263,84 +262,6 @@ def test_the_surrogate_can_measure_every_mask():
     assert len({mask for generation in history for mask in generation.accuracies}) == 8
 
 
-# --- racing ---
-
-
-def simulate(rng: np.random.Generator, images: int) -> tuple[list[Mask], np.ndarray, np.ndarray, np.ndarray]:
-    """Masks of five blocks with accuracies of which many are close, correctness drawn, true front."""
-    arch = Architecture(20, 2, 1, 8, 3)
-    masks = [Mask(format(value, "09b")) for value in range(0, 512, 9)]
-    cost = costs(arch, masks)
-    accuracy = np.clip(0.5 + 0.04 * np.array([len(m.kept) for m in masks]) + rng.normal(0, 0.1, len(masks)), 0, 1)
-    correct = rng.uniform(size=(len(masks), images)) < accuracy[:, None]
-    front = [i for i in range(len(masks)) if not ((cost <= cost[i]) & (accuracy > accuracy[i])).any()]
-    return masks, cost, correct, np.array(front)
-
-
-def test_racing_drops_front_members_no_more_often_than_its_confidence_says():
-    rng = np.random.default_rng(3)
-    levels = distinct_costs(Architecture(20, 2, 1, 8, 3))
-    confidence, runs, wrong, dropped = 0.8, 150, 0, 0
-    for _ in range(runs):
-        masks, cost, correct, front = simulate(rng, 512)
-        rows = {mask: row for row, mask in enumerate(masks)}
-        outcome = race(
-            lambda asked, part, c=correct, r=rows: np.packbits(c[np.ix_([r[m] for m in asked], part)], axis=1),
-            masks,
-            cost,
-            512,
-            (1 - confidence) / levels,
-            64,
-        )
-        left = {rows[mask] for mask in outcome.evaluation.masks}
-        wrong += not left >= set(front.tolist())
-        dropped += len(masks) - len(left)
-        survivors = sorted(left)
-        assert np.array_equal(outcome.evaluation.correct(), correct[survivors])
-    assert wrong / runs <= 1 - confidence
-    assert dropped / runs > 5
-
-
-def test_racing_at_a_loose_bound_does_drop_front_members():
-    """The simulation above can fail: without the division by the costs and at alpha near 1 it does."""
-    rng = np.random.default_rng(3)
-    wrong = 0
-    for _ in range(40):
-        masks, cost, correct, front = simulate(rng, 512)
-        rows = {mask: row for row, mask in enumerate(masks)}
-        outcome = race(
-            lambda asked, part, c=correct, r=rows: np.packbits(c[np.ix_([r[m] for m in asked], part)], axis=1),
-            masks,
-            cost,
-            512,
-            0.9,
-            8,
-        )
-        wrong += not {rows[m] for m in outcome.evaluation.masks} >= set(front.tolist())
-    assert wrong / 40 > 0.2
-
-
-def test_rounds_are_charged_for_the_calibration_images_that_they_walk_again():
-    masks = list(all_masks(3))
-    spent = [
-        race(
-            lambda asked, part: np.packbits(np.ones((len(asked), len(part)), bool), axis=1),
-            masks,
-            np.arange(8.0),
-            100,
-            1e-9,
-            50,
-            calibration_images=calibration,
-        ).block_evaluations
-        for calibration in (0, 100)
-    ]
-    assert spent == pytest.approx([7, 7 * (50 + 100 + 50 + 100) / 200])
-
-
-def test_distinct_costs_of_an_architecture():
-    assert distinct_costs(ARCH) == len({ARCH.macs(mask) for mask in all_masks(9)})
-
-
 # --- from files ---
 
 
@@ -396,26 +317,8 @@ def test_comparison_has_every_strategy_and_the_truth(files):
 def test_comparison_without_the_whole_truth_is_refused(files, tmp_path):
     weights, images, _ = files
     evaluate_asked(weights, images, [Mask.full(9)], tmp_path / "m.parquet", Evaluate(calibration_images=8), 0)
-    with pytest.raises(ConfigError, match=r"m\.parquet: holds 1 of 2\^9 masks.*racing.enabled to false"):
+    with pytest.raises(ConfigError, match=r"m\.parquet: holds 1 of 2\^9 masks; .*exhaustive_blocks"):
         compare_searches(weights, images, tmp_path / "m.parquet", Settings(), "survival")
-
-
-def test_racing_spares_what_it_is_told_to():
-    masks = [Mask("000000000"), Mask("111111111")]
-    correct = np.array([np.ones(512, bool), np.zeros(512, bool)])
-    outcome = [
-        race(
-            lambda asked, part: np.packbits(correct[np.ix_([masks.index(mask) for mask in asked], part)], axis=1),
-            masks,
-            np.array([1.0, 2.0]),
-            512,
-            0.01,
-            64,
-            spared,
-        ).evaluation.masks
-        for spared in ([], masks[1:])
-    ]
-    assert outcome == [(masks[0],), tuple(masks)]
 
 
 def test_budget_is_kept_by_every_strategy(importance):
@@ -450,22 +353,6 @@ def test_scores_of_blocks_come_from_images_of_all_classes(files, tmp_path):
     assert set(drawn.tolist()) == {0, 1, 2}
     again = load_importance(weights, tmp_path / "i.safetensors", Settings(importance_images=30), "survival").labels
     assert torch.equal(drawn, again)
-
-
-def test_racing_from_files_leaves_out_what_was_dropped(tmp_path):
-    pictures, labels = planted_images()
-    split = Split(pictures.to(torch.uint8).numpy().repeat(20, axis=0), labels.numpy().repeat(20))
-    images, weights = tmp_path / "images.safetensors", tmp_path / "weights.safetensors"
-    save_images(images, "planted", ["0", "1", "2"], dict.fromkeys(("train", "validation", "test"), split))
-    save_weights(weights, planted(), {})
-    racing = {"enabled": True, "first_images": 64}
-    settings = Evaluate.model_validate({"calibration_images": 8, "racing": racing})
-    evaluate_shard(weights, images, tmp_path / "m.parquet", settings, True, 0)
-    table, about = read_masks(tmp_path / "m.parquet")
-    assert about["racing_confidence"] == 0.99
-    assert len(table) + about["dropped"] == 512
-    assert about["dropped"] > 0
-    assert "1" * 9 in set(table["mask"])
 
 
 def test_ablation_has_all_rules_on_the_same_masks(files):
