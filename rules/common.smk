@@ -20,6 +20,7 @@ from depthdial.runs.job_states import first_words, unknown_is_long
 from depthdial.runs.locks import release_stale_locks
 from depthdial.runs.machine import lacks
 from depthdial.runs.orphans import cancel_orphans
+from depthdial.runs.progress import StageLine
 from depthdial.runs.provenance import code_digest, versions
 
 try:
@@ -177,7 +178,20 @@ def name_unrecorded():
         )
 
 
+def show_stages():
+    """Where a person watches, say after every job how far each stage is; a stage is a file of rules."""
+    if not sys.stderr.isatty():
+        return
+    order = {rule.name: number for number, rule in enumerate(workflow.rules)}
+    jobs = sorted(
+        (job for job in workflow.dag.needrun_jobs() if not job.is_norun), key=lambda job: order[job.rule.name]
+    )
+    stages = {job.jobid: Path(str(job.rule.snakefile)).stem for job in jobs}
+    logger.handlers.insert(0, StageLine(stages, sys.stderr))
+
+
 onstart:
     if workflow.is_main_process:
+        show_stages()
         clear_the_queue()
         name_unrecorded()

@@ -27,6 +27,7 @@ from depthdial.devices.sensors import Sensors, environment, find_sensors, finger
 from depthdial.devices.session import Finished, Session
 from depthdial.errors import DeviceError, MeasurementError
 from depthdial.files import sha256_file
+from depthdial.runs.progress import report_step
 
 logger = logging.getLogger(__name__)
 CALIBRATION_S = 0.05
@@ -307,6 +308,7 @@ def _rounds(bench: Bench, settings: Benchmark) -> tuple[list[Window], Verdict]:
     for number in range(settings.rounds + settings.extra_rounds):
         order = [others[index] for index in generator.permutation(len(others))]
         windows += bench.round(number, order)
+        report_step("round", number + 1, settings.rounds + settings.extra_rounds)
         if number + 1 < settings.rounds:
             level = float(np.median(windows[-1].latencies_ms))
             logger.info("device %s: round %d, reference %.4g ms", bench.session.device.name, number, level)

@@ -25,6 +25,7 @@ from depthdial.errors import ConfigError
 from depthdial.evaluate.results import Evaluation
 from depthdial.networks.families.he_resnet import ResNet, Scaling, shortcut
 from depthdial.networks.masks import Mask
+from depthdial.runs.progress import report_step
 
 Precision = Literal["float32", "bfloat16"]
 Statistics = dict[str, Tensor]
@@ -87,13 +88,15 @@ class Engine:
         """
         ordered = self._ordered(masks)
         packed = np.zeros((len(ordered), (len(labels) + 7) // 8), np.uint8)
-        start = 0
+        start = seen = 0
         for size in self._passes(len(labels)):
             truth = labels[start : start + size].to(self.device)
             columns = packed[:, start // 8 : (start + size + 7) // 8]
             for nodes, values in self._walk(ordered, images[start : start + size]):
                 right = torch.stack([v.argmax(1) == truth for v in values]).cpu().numpy()
                 columns[[node.low for node in nodes]] = np.packbits(right, axis=1)
+                seen += len(nodes) * size
+                report_step("mask", seen // len(labels), len(ordered))
             start += size
         return Evaluation(tuple(ordered), len(labels), packed)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from depthdial.runs.locks import hold_job_lock
+from depthdial.runs.progress import show_progress
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -15,6 +16,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
     """Send log records, and the text of an error that ends the job, to ``path`` and to standard error.
 
+    Where a person watches, the terminal has a line of progress instead, and warnings; the file has it all.
     An error that depthdial raised on purpose ends as one sentence on the terminal; its traceback is in
     the file alone. Each job has a log of its own, so the lock that keeps a job from running twice at the
     same time lies beside it.
@@ -24,6 +26,8 @@ def configure_logging(path: str | Path, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, format=FORMAT, handlers=[terminal], force=True)
     logging.captureWarnings(True)
     hold_job_lock(path.with_name(f".{path.stem}.lock"))  # before the log is opened: it may be another's until then
+    if show_progress(path):
+        terminal.setLevel(logging.WARNING)
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
     file.setFormatter(terminal.formatter)
     logging.getLogger().addHandler(file)

@@ -13,6 +13,7 @@ from depthdial.config.training import Recipe, Sandwich
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.networks.families.he_resnet import ResNet, Scaling
 from depthdial.networks.masks import Mask
+from depthdial.runs.progress import report_step
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.loop import make_optimiser, training_device
@@ -63,4 +64,5 @@ def finetune(
         history.append({"epoch": epoch + 1, "loss": float(total) / batches.count})
         logger.info("epoch %d of %d: loss %.4f", epoch + 1, settings.epochs, history[-1]["loss"])
         save_checkpoint(checkpoint, net, optimiser, key, history)
+        report_step("epoch", epoch + 1, settings.epochs)
     return net.cpu().eval()

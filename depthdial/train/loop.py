@@ -24,6 +24,7 @@ from depthdial.errors import ConfigError
 from depthdial.networks.description import Architecture
 from depthdial.networks.families.he_resnet import ResNet, Scaling
 from depthdial.networks.masks import Mask
+from depthdial.runs.progress import report_step
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.schedule import learning_rate_factor
@@ -89,6 +90,7 @@ def train(
             "" if accuracy is None else f", validation accuracy {accuracy:.4f}",
         )  # fmt: skip
         save_checkpoint(checkpoint, net, optimiser, key, history)
+        report_step("epoch", epoch + 1, recipe.epochs)
     return net.cpu().eval(), history
 
 
