@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from depthdial.artefacts import read_table
 from depthdial.compare.equal import configurations, equal_time
 from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
@@ -14,7 +13,7 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write ``output.equal_time`` and ``output.configurations``."""
     configure_logging(smk.log[0])
-    latency = pd.read_parquet(smk.input.latency)
+    latency = read_table(smk.input.latency)
     (dial,), statics = at(smk.input.dial), at(smk.input.static)
     control = next(iter(at(smk.input.control)), None)
     chosen = read_configurations(dial.folder / "configurations.json")

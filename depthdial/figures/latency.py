@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas, mark_modelled, point, spread
 
 
 def draw(look: Look, *, latency: str, network: str, device: str) -> Drawing:
     """One device's table: the configurations of the dial ``network`` and the static networks."""
-    table = pd.read_parquet(latency)
+    table = read_table(latency)
     note = f"{network} on {device}; bars: 95 % intervals (bootstrap of the median, Wilson)"
     return Drawing(picture(table, network, look), table, note)
 
