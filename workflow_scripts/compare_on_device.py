@@ -6,7 +6,6 @@ from depthdial.artefacts import read_table
 from depthdial.compare.equal import configurations, equal_time
 from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
-from depthdial.networks.configurations import read_configurations
 from depthdial.runs.logs import configure_logging
 
 
@@ -16,9 +15,8 @@ def main(smk: Any) -> None:
     latency = read_table(smk.input.latency)
     (dial,), statics = at(smk.input.dial), at(smk.input.static)
     control = next(iter(at(smk.input.control)), None)
-    chosen = read_configurations(dial.folder / "configurations.json")
-    write_csv(smk.output.equal_time, equal_time(latency, chosen, dial, control, statics, smk.params.shares))
-    write_csv(smk.output.configurations, configurations(latency, dial, control))
+    write_csv(smk.output.equal_time, equal_time(latency, dial, control, statics, smk.params.shares))
+    write_csv(smk.output.configurations, configurations(latency, dial, control, statics))
 
 
 if "snakemake" in globals():
