@@ -82,8 +82,9 @@ rule link_bundle:
     """Put a bundle together; what can run here passes the numerics gate first."""
     input:
         exported=f"{SEED_FOLDER}/exported",
-        configurations=deployed_configurations,
+        configurations=f"{SEED_FOLDER}/configurations.json",
         images=IMAGES,
+        test=f"{SEED_FOLDER}/test.parquet",
         modules=lambda w: layout.compiled(C, place(w), w.seed, w.target),
     output:
         bundle=directory(f"{SEED_FOLDER}/bundle/{{target}}"),

@@ -29,7 +29,7 @@ rule finetune:
         images=IMAGES,
     output:
         weights=f"{SEED_FOLDER}/finetuned.safetensors",
-        configurations=f"{SEED_FOLDER}/finetuned.json",
+        table=f"{SEED_FOLDER}/finetuned.csv",
     log:
         "logs/{experiment}/finetune/{dataset}-{network}-seed{seed}.log",
     benchmark:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from depthdial.artefacts import read_table
+import pandas as pd
+
 from depthdial.compare.files import write_csv
 from depthdial.compare.rankings import rankings
 from depthdial.runs.logs import configure_logging
@@ -11,7 +12,7 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write ``output.rankings``."""
     configure_logging(smk.log[0])
-    write_csv(smk.output.rankings, rankings([read_table(path) for path in smk.input.searches]))
+    write_csv(smk.output.rankings, rankings([pd.read_parquet(path) for path in smk.input.searches]))
 
 
 if "snakemake" in globals():

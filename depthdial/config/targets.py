@@ -48,23 +48,23 @@ OWN_FLAGS = ("--iree-hal-", "--iree-llvmcpu-target-", "--iree-input-", "--iree-p
 
 
 class Tiles(Section):
-    """How the loops of a convolution are cut."""
+    """How the loops of kernels are cut; what is null follows from the processor and the shapes (`deploy.tiles`)."""
 
-    accumulators: int = Field(default=16, ge=1, le=32)
+    accumulators: int | None = Field(default=None, ge=1, le=32)
     """Vector registers that hold sums in the innermost loop; the others hold weights and pixels."""
-    channel_vectors: int = Field(default=4, ge=1, le=8)
+    channel_vectors: int | None = Field(default=None, ge=1, le=8)
     """Vector registers side by side over the output channels; a pixel that is read is used for all of them."""
-    reduction: int = Field(default=1, ge=1, le=16)
+    reduction: int | None = Field(default=None, ge=1, le=16)
     """Input channels for which the innermost loop is unrolled."""
-    workers: int = Field(default=2, ge=1, le=64)
-    """Parts into which a convolution is cut by rows: one for each core that shares an inference."""
+    workers: int | None = Field(default=None, ge=1, le=64)
+    """Parts into which a kernel is cut by rows, at most: one for each core that shares an inference."""
 
 
 class Variant(Section):
     """One way of compiling for a target."""
 
     tiles: Tiles | None = None
-    """Tile sizes of convolutions; null leaves them to the compiler."""
+    """How loops are cut; `{}` follows from the processor and the shapes, null leaves it to the compiler."""
     flags: tuple[str, ...] = ()
     """More flags of iree-compile."""
 
@@ -91,6 +91,12 @@ class Target(Section):
     """CPU features beyond those of the CPU (``+crc``) or less (``-sve``)."""
     variants: dict[Name, Variant] = Field(default={"tiled": Variant(tiles=Tiles())}, min_length=1)
     """Ways of compiling. The first is used; with `deploy.tune` the one that was measured to be fastest is."""
+    l1_kb: int | None = Field(default=None, ge=1, le=4096)
+    """First-level data cache of a core; null takes what is known of the CPU, or for ``host`` what this machine has."""
+    l2_kb: int | None = Field(default=None, ge=1, le=65536)
+    """Second-level cache of a core; null as above."""
+    cores: int | None = Field(default=None, ge=1, le=64)
+    """Cores that may share an inference; null takes 4, or for ``host`` those that this machine has."""
     emulator: tuple[str, ...] = ()
     """Command by which this machine runs programs of the target, where it is of another architecture."""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import CompiledFor
+from depthdial.deploy.processor import processor
 from depthdial.deploy.program import program
 from depthdial.deploy.tiles import set_tiles, store_vectors
 from depthdial.errors import DeployError
@@ -71,31 +72,19 @@ def target_flags(target: Target, variant: str) -> list[str]:
     return [*flags, *COMMON_FLAGS, *target.variants[variant].flags]
 
 
-def resolved_cpu(target: Target) -> str:
-    """The target's CPU; for ``host`` the one that iree-compile finds here. Raises DeployError if it finds none."""
-    from iree.compiler.tools.binaries import find_tool
-
-    if target.cpu != "host":
-        return target.cpu
-    command = [find_tool("iree-compile"), "-", *target_flags(target, target.variant), "--compile-to=preprocessing"]
-    done = subprocess.run([*command, "-o", "-"], input=b"module {}", capture_output=True, check=False)
-    found = re.search(r'cpu = "([^"]+)"', done.stdout.decode(errors="replace"))
-    if found is None:
-        raise DeployError("iree-compile does not tell what CPU this machine has; name it in place of `cpu: host`")
-    return found.group(1)
-
-
 def compiled_for(name: str, target: Target, variant: str) -> CompiledFor:
     """What manifests say of a target that is compiled for in one of its ways with the installed compiler."""
+    core = processor(target)
     return CompiledFor(
         name=name,
         backend=target.backend,
         triple=target.triple,
-        cpu=resolved_cpu(target),
+        cpu=core.cpu,
         features=target.features,
         flags=tuple(target_flags(target, variant)),
         variant=variant,
         tiles=target.variants[variant].tiles,
+        processor=core,
         compiler=compiler_version(),
     )
 
@@ -131,7 +120,7 @@ class Compiler:
         if tiles is None:
             return self.run(text, flags)
         configured = self.run(text, [*flags, f"--compile-to={CONFIGURED}"]).decode()
-        chosen = store_vectors(set_tiles(configured, tiles, self.about))
+        chosen = store_vectors(set_tiles(configured, tiles, processor(target), self.about))
         return self.run(chosen, [*flags, f"--compile-from={CONFIGURED}"])
 
 

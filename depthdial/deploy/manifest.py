@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from depthdial.artefacts import read_json, reading
 from depthdial.config.targets import Tiles
+from depthdial.deploy.processor import Processor
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_json
 
@@ -47,6 +48,15 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class Accuracy(_Record):
+    """Right answers as a fraction of ``n`` images, with its 95 % Wilson interval."""
+
+    n: Annotated[int, Field(ge=1)]
+    value: Fraction
+    low: Fraction
+    high: Fraction
+
+
 class BundledConfiguration(_Record):
     """One configuration, a function of that name in its module; modules and archives may be shared.
 
@@ -58,7 +68,7 @@ class BundledConfiguration(_Record):
     macs: Annotated[int, Field(ge=1, le=10**15)]
     on_front: bool
     validation_accuracy: Fraction
-    """Of the weights in the bundle; a device's schedule is chosen by it. Test accuracy is no part of a bundle."""
+    test: Accuracy | None = None
     module: FilePath
     batchnorm: FilePath
     expected: tuple[FilePath, ...]
@@ -103,7 +113,9 @@ class CompiledFor(_Record):
     variant: Text = "tiled"
     """The way of compiling, one of the target's variants."""
     tiles: Tiles | None = None
-    """Tile sizes of its convolutions; null were the compiler's own."""
+    """What the variant says of how loops are cut; null left it to the compiler."""
+    processor: Processor | None = None
+    """What loops were cut for."""
     compiler: Text
     """Version of iree-base-compiler; the runtime must be of the same."""
 
@@ -111,7 +123,7 @@ class CompiledFor(_Record):
 class Manifest(_Record):
     """``manifest.json`` of a bundle."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[1] = 1
     dataset: Text
     network: Text
     seed: int

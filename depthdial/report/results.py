@@ -16,7 +16,6 @@ import pandas as pd
 from depthdial.compare.files import read_table
 from depthdial.compare.tables import columns_of, markdown
 from depthdial.files import atomic_folder, write_text
-from depthdial.report.findings import off_front
 
 SENTENCES = {
     "claims": "What the paper says, what was found here, and what could not be checked. A verdict is given only where "
@@ -78,7 +77,6 @@ class Part:
             f"{'#' * self.level} {self.heading}",
             SENTENCES[path.stem].format(metadata=metadata),
             *(f"![{captions[figure.stem]}]({figure})" for figure in figures),
-            *(off_front(table) if path.stem == "equal_macs" else []),
             markdown(table, columns_of(path.stem, table)),
             f"Numbers: [{path.name}]({path}). {self.origin}",
         ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from depthdial.config.schedule import Schedule as Settings
 from depthdial.config.schedule import Selector as SelectorSettings
@@ -74,7 +73,6 @@ def describe(problem: Problem, solution: Solution, settings: Settings, device: s
     """The solution as it is shipped, with prices, unserved cells and the curve over K."""
     order = sorted(solution.residents, key=lambda c: (problem.latency_ms[c], problem.energy_mj[c], c))
     place = {c: index for index, c in enumerate(order)}
-    prices = energy_prices(problem, solution)
     return ScheduleTable(
         network=problem.choices[0].network,
         device=device,
@@ -94,8 +92,8 @@ def describe(problem: Problem, solution: Solution, settings: Settings, device: s
         configurations=tuple(_configuration(problem.choices[c], settings.quantile) for c in order),
         cells=tuple(place[int(c)] for c in solution.choice),
         unserved=_unserved(problem, solution),
-        budgets=_budgets(problem, solution, prices),
-        deadlines=_deadlines(problem, solution, prices),
+        budgets=_budgets(problem, solution),
+        deadlines=_deadlines(problem, solution),
         curve=_curve(problem, settings.time_limit_s),
         selector=selector_integers(settings.selector),
     )
@@ -134,7 +132,8 @@ def _unserved(problem: Problem, solution: Solution) -> tuple[Unserved, ...]:
     )
 
 
-def _budgets(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> tuple[TableBudget, ...]:
+def _budgets(problem: Problem, solution: Solution) -> tuple[TableBudget, ...]:
+    prices = energy_prices(problem, solution)
     binding = is_binding(solution, prices)
     found = []
     for index, budget in enumerate(problem.budgets):
@@ -153,7 +152,7 @@ def _budgets(problem: Problem, solution: Solution, prices: NDArray[np.float64]) 
     return tuple(found)
 
 
-def _deadlines(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> tuple[DeadlinePrice, ...]:
+def _deadlines(problem: Problem, solution: Solution) -> tuple[DeadlinePrice, ...]:
     return tuple(
         DeadlinePrice(
             deadline_ms=price.deadline_ms,
@@ -161,7 +160,7 @@ def _deadlines(problem: Problem, solution: Solution, prices: NDArray[np.float64]
             configuration=problem.choices[price.choice].name,
             accuracy_per_ms=price.accuracy_per_ms,
         )
-        for price in time_prices(problem, solution, prices)
+        for price in time_prices(problem, solution, energy_prices(problem, solution))
     )
 
 

@@ -126,7 +126,7 @@ def test_another_target_than_the_bundles_is_refused(apart: Path, tmp_path: Path)
     with pytest.raises(ArtefactError, match=r"target host is not what it was [^\n]*; compile again\n  cpu was .*-v3"):
         pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
     other = Target(triple=HOST.triple, cpu="host", variants={"tiled": Variant(tiles=Tiles(accumulators=8))})
-    with pytest.raises(ArtefactError, match=r"\n  tiles was .*'accumulators': 16.*, is .*'accumulators': 8"):
+    with pytest.raises(ArtefactError, match=r"\n  tiles was .*'accumulators': None.*, is .*'accumulators': 8"):
         pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
     other = Target(triple=HOST.triple, cpu="host", variants={"narrow": Variant()})
     with pytest.raises(ArtefactError, match="target host has no variant tiled any more"):
