@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from depthdial.compare.files import read_table
+from depthdial.compare.files import read_comparison
 from depthdial.files import write_text
 from depthdial.report.results import Origin, Part, machine, recipe_names, results_page
 from depthdial.runs.logs import configure_logging
@@ -13,7 +13,7 @@ from depthdial.runs.provenance import git_commit, versions
 def main(smk: Any) -> None:
     """Write ``output.page``, with links to the tables and figures that it shows."""
     configure_logging(smk.log[0])
-    networks = read_table(smk.input.networks)
+    networks = read_comparison(smk.input.networks)
     origin = Origin(smk.params.command, git_commit(), machine())
     seeds = sorted(set(networks["seed"]))
 

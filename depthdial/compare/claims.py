@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.compare.files import read_table
+from depthdial.artefacts import read_table
+from depthdial.compare.files import read_comparison
 from depthdial.compare.rankings import SENSITIVITY
 from depthdial.compare.skipping import ALL
 
@@ -81,20 +82,20 @@ def evidence(tables: Path, results: Path, dial: dict[str, Any]) -> Evidence:
     """
     folder = tables / dial["dataset"] / dial["network"]
     rankings = folder / "rankings.csv"
-    recipes = read_table(tables / dial["dataset"] / "recipes.csv").set_index("network")
+    recipes = read_comparison(tables / dial["dataset"] / "recipes.csv").set_index("network")
     alike = recipes[recipes["depth"].eq(dial["depth"]) & recipes["width"].eq(recipes.loc[dial["network"], "width"])]
     replay = results / dial["dataset"] / dial["network"] / "replay"
     return Evidence(
         network=dial["network"],
         dataset=dial["label"],
         depth=dial["depth"],
-        equal_macs=read_table(folder / "equal_macs.csv"),
-        skipping=read_table(folder / "skipping.csv"),
-        training=read_table(folder / "training.csv"),
+        equal_macs=read_comparison(folder / "equal_macs.csv"),
+        skipping=read_comparison(folder / "skipping.csv"),
+        training=read_comparison(folder / "training.csv"),
         published=dial["published"],
         best=alike["hypervolume"].idxmax() == dial["network"],
-        rankings=read_table(rankings) if rankings.exists() else None,
-        devices={name: read_table(folder / name / "configurations.csv") for name in dial["devices"]},
+        rankings=read_comparison(rankings) if rankings.exists() else None,
+        devices={name: read_comparison(folder / name / "configurations.csv") for name in dial["devices"]},
         replays={name: read_table(replay / name / "summary.parquet") for name in dial["devices"]},
     )
 

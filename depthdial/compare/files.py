@@ -16,6 +16,6 @@ def write_csv(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format="%.8g")
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_comparison(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A comparison table; what looks like a number but is a name stays text."""
     return read_csv(path, text=("skipped", "mask", "budget", "commit", "torch"))

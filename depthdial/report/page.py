@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from depthdial.compare.files import read_table
+from depthdial.compare.files import read_comparison
 from depthdial.compare.tables import cells, columns_of, shown
 from depthdial.report.findings import Row, accuracy, energy_notice, headline, percent, scheduled
 from depthdial.schedule.table import ScheduleTable
@@ -61,7 +61,7 @@ def picture(path: str | Path, captions: Mapping[str, str]) -> Picture:
 def comparison(title: str, path: str | Path) -> Table:
     """A comparison table from its CSV."""
     path = Path(path)
-    table = read_table(path)
+    table = read_comparison(path)
     columns = shown(table, columns_of(path.stem, table))
     return Table(title, [column.title for column in columns], cells(table, columns))
 

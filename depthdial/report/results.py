@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.compare.files import read_table
+from depthdial.compare.files import read_comparison
 from depthdial.compare.tables import columns_of, markdown
 from depthdial.files import atomic_folder, write_text
 
@@ -69,7 +69,7 @@ class Part:
 
     def text(self, folder: Path, captions: Mapping[str, str]) -> str:
         """Heading, explanation, figures, table and origin, with links for a page in ``folder``."""
-        table = read_table(self.path)
+        table = read_comparison(self.path)
         path = Path(os.path.relpath(self.path, folder))
         figures = [Path(os.path.relpath(figure, folder)) for figure in self.figures]
         metadata = f"[{path.stem}.json]({path.with_suffix('.json')})"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from depthdial.compare.files import read_table
+from depthdial.compare.files import read_comparison
 from depthdial.report.results import publish
 from tests.system.snakemake_run import checkout, snakemake
 from tests.unit.test_results import disagreements
@@ -85,15 +85,15 @@ def test_the_experiment_runs_to_its_end_on_a_slice(tmp_path: Path) -> None:
     dials = [name for name, role in names.items() if role == "dial"]
     for dial in dials:
         tables = results / "tables/cifar10-jpeg" / dial
-        accuracies = read_table(tables / "accuracies.csv")
+        accuracies = read_comparison(tables / "accuracies.csv")
         assert {dial, *(name for name, role in names.items() if role == "static")} <= set(accuracies["network"])
         assert set(accuracies["n_test"]) == {COUNTS["test"] * len(CLASSES)}
-        equal = read_table(tables / "equal_macs.csv")
+        equal = read_comparison(tables / "equal_macs.csv")
         assert (equal["dial_macs"] <= equal["budget_macs"]).all()
-        assert len(read_table(tables / "head/equal_time.csv"))
-    recipes = read_table(results / "tables/cifar10-jpeg/recipes.csv")
+        assert len(read_comparison(tables / "head/equal_time.csv"))
+    recipes = read_comparison(results / "tables/cifar10-jpeg/recipes.csv")
     assert set(recipes["network"]) == set(dials)
-    claims = read_table(results / "tables/claims.csv")
+    claims = read_comparison(results / "tables/claims.csv")
     gap = claims[claims["claim"].str.contains("49.61")]
     assert set(gap["verdict"]) == {"not checked"}, "there is no ResNet-110 in it"
     recipe = {network["name"]: network["recipe"] for network in values["networks"]}
