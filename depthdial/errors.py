@@ -17,6 +17,10 @@ class ArtefactError(DepthDialError):
     """A file that depthdial wrote is missing, damaged or of another version."""
 
 
+class NetworkError(DepthDialError):
+    """A network cannot be built, or cannot be a dial as it is."""
+
+
 class DeployError(DepthDialError):
     """A configuration could not be exported, compiled, checked or run."""
 

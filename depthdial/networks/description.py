@@ -1,96 +1,147 @@
-"""The CIFAR ResNets of He et al. (2016, section 4.2), described without torch.
+"""What a network is, without torch: a chain of segments that always run and units that can be skipped.
 
-Depth 6m+2 means a 3x3 stem convolution, three stages of m blocks of two 3x3 convolutions each, global
-average pooling and a linear classifier. Shortcuts are parameter-free (option A: subsampling and
-zero-padded channels), so every block can be skipped.
+Whoever searches, chooses, measures or schedules masks knows a network by its description alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from functools import cached_property
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from depthdial.errors import ArtefactError
+from depthdial.files import read_json, write_json
 from depthdial.networks.masks import Mask
 
+FORMAT = "network-1"
+WEIGHTS = "weights-2"
+"""The format of weights, whose metadata hold a description; reading that needs no torch."""
+
 
 @dataclass(frozen=True)
-class BlockShape:
-    """Shape of one residual block; ``size`` is the height and width of its output in pixels."""
+class Bypass:
+    """What a skipped unit leaves of its input: every ``stride``-th pixel, ``extra_channels`` of zeros appended.
+
+    The identity, but for the units of He's CIFAR ResNets that open a stage (their option A).
+    """
+
+    stride: int = 1
+    extra_channels: int = 0
+
+    @property
+    def identity(self) -> bool:
+        """Whether the input goes on as it is."""
+        return self == Bypass()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A part of the network that can be skipped."""
 
     index: int
+    """Its place among the units, which is its place in masks."""
+    name: str
+    """Its module in the network."""
     stage: int
-    in_channels: int
-    out_channels: int
-    stride: int
-    size: int
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the block's two convolutions for one image."""
-        pixels = self.size * self.size
-        return 9 * self.out_channels * pixels * (self.in_channels + self.out_channels)
+    """Units of one stage follow each other and give outputs of one shape."""
+    macs: int
+    """Multiply-accumulates for one image."""
+    kind: str
+    """Units of the same kind compute the same on tensors of the same shape, with weights of their own."""
+    output_bytes: int
+    """Bytes of its output for one image, in float32."""
+    bypass: Bypass = Bypass()
+    """What goes on in its place when it is skipped."""
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """A member of the family: depth 6m+2, channels of the first stage, input and output sizes."""
+class Description:
+    """A network as a chain: ``segments[0]``, unit 0, ``segments[1]``, unit 1, ..., ``segments[n]``."""
 
-    depth: int
-    width: int
-    in_channels: int
-    image_size: int
+    family: str
+    """Where it comes from: ``he_resnet``, ``torchvision``, ``timm``, ``module``."""
+    model: str
+    """Its name within the family."""
+    units: tuple[Unit, ...]
+    segments: tuple[int, ...]
+    """Multiply-accumulates of what runs before, between and after the units, for one image."""
+    input_shape: tuple[int, int, int]
+    """Channels, height and width of an image."""
     classes: int
-
-    def __post_init__(self) -> None:
-        if self.depth < 8 or (self.depth - 2) % 6:
-            raise ValueError(f"depth must be 6m+2 with m >= 1 (8, 14, 20, ...), got {self.depth}")
-        if self.image_size % 4:
-            raise ValueError(f"image size must be a multiple of 4, got {self.image_size}")
-        if min(self.width, self.in_channels, self.classes) < 1:
-            raise ValueError("width, in_channels and classes must be positive")
+    """Number of outputs."""
+    work_bytes: int
+    """Most bytes of activations for one image, in float32, that are alive at once inside a unit or a segment."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else the family needs to build it."""
 
     @property
-    def n_blocks(self) -> int:
-        """Number of residual blocks, 3m; all of them can be skipped."""
-        return (self.depth - 2) // 2
-
-    @cached_property
-    def blocks(self) -> tuple[BlockShape, ...]:
-        """The blocks in forward order."""
-        per_stage = self.n_blocks // 3
-        shapes = []
-        channels, size = self.width, self.image_size
-        for index in range(self.n_blocks):
-            stage, place = divmod(index, per_stage)
-            stride = 2 if stage > 0 and place == 0 else 1
-            out_channels, size = channels * stride, size // stride
-            shapes.append(BlockShape(index, stage, channels, out_channels, stride, size))
-            channels = out_channels
-        return tuple(shapes)
+    def n_units(self) -> int:
+        """Number of units; masks are as long."""
+        return len(self.units)
 
     @property
     def fixed_macs(self) -> int:
-        """Multiply-accumulates of stem and classifier, which no mask can skip."""
-        stem = 9 * self.in_channels * self.width * self.image_size**2
-        return stem + self.blocks[-1].out_channels * self.classes
-
-    def macs(self, mask: Mask) -> int:
-        """Multiply-accumulates of one image through the blocks that ``mask`` keeps."""
-        if mask.n != self.n_blocks:
-            raise ValueError(f"mask {mask} has {mask.n} blocks, the network has {self.n_blocks}")
-        return self.fixed_macs + sum(self.blocks[index].macs for index in mask.kept)
+        """Multiply-accumulates that no mask can skip."""
+        return sum(self.segments)
 
     @property
     def full_macs(self) -> int:
         """Multiply-accumulates of the full network."""
-        return self.macs(Mask.full(self.n_blocks))
+        return self.fixed_macs + sum(unit.macs for unit in self.units)
 
-    def to_dict(self) -> dict[str, int]:
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Number of units of every stage."""
+        counts: dict[int, int] = {}
+        for unit in self.units:
+            counts[unit.stage] = counts.get(unit.stage, 0) + 1
+        return tuple(counts.values())
+
+    def macs(self, mask: Mask) -> int:
+        """Multiply-accumulates of one image through the units that ``mask`` keeps."""
+        self.require(mask)
+        return self.fixed_macs + sum(self.units[index].macs for index in mask.kept)
+
+    def require(self, mask: Mask) -> None:
+        """Raise ValueError unless the mask is one of this network."""
+        if mask.n != self.n_units:
+            raise ValueError(f"mask {mask} has {mask.n} units, the network has {self.n_units}")
+
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Architecture:
+    def from_dict(cls, values: Mapping[str, Any]) -> Description:
         """The inverse of ``to_dict``."""
-        return cls(**{name: int(value) for name, value in values.items()})
+        units = tuple(Unit(**{**unit, "bypass": Bypass(**unit["bypass"])}) for unit in values["units"])
+        height, width = values["input_shape"][1:]
+        shape = (values["input_shape"][0], height, width)
+        return cls(**{**values, "units": units, "segments": tuple(values["segments"]), "input_shape": shape})
+
+
+def stages_of(shapes: Sequence[Any]) -> list[int]:
+    """The stage of every unit: the next one where the shape of the output is another than that of the unit before."""
+    stages, stage = [], -1
+    for index, shape in enumerate(shapes):
+        stage += index == 0 or shape != shapes[index - 1]
+        stages.append(stage)
+    return stages
+
+
+def write_description(path: str | os.PathLike[str], network: Description) -> None:
+    """Write as JSON, whole or not at all."""
+    write_json(path, {"format": FORMAT, **network.to_dict()})
+
+
+def read_description(path: str | os.PathLike[str]) -> Description:
+    """Read and check. Raises ArtefactError that names the file."""
+    values = read_json(path)
+    found = values.pop("format", "nothing") if isinstance(values, dict) else "nothing"
+    if found != FORMAT:
+        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; delete it and run again")
+    try:
+        return Description.from_dict(values)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ArtefactError(f"{path}: not the description of a network ({error!r})") from None

@@ -1,4 +1,4 @@
-"""Weights as safetensors: the state of a network, its architecture and what was said of its training."""
+"""Weights as safetensors: the state of a dial, its description and what was said of its training."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 
 from depthdial.artefacts import open_tensors, pack_metadata
 from depthdial.files import atomic_path
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.build import dial
+from depthdial.networks.description import WEIGHTS, Description
+from depthdial.networks.dial import Dial
 
-FORMAT = "weights-1"
 STATISTICS_FORMAT = "batchnorm-1"
 
 
-def save_weights(path: str | os.PathLike[str], net: ResNet, about: dict[str, Any]) -> None:
-    """Write weights as safetensors with architecture, survival and ``about`` (JSON values) as metadata."""
-    values = {"architecture": net.arch.to_dict(), "survival": net.survival, "about": about}
+def save_weights(path: str | os.PathLike[str], net: Dial, about: dict[str, Any]) -> None:
+    """Write weights as safetensors with description, survival and ``about`` (JSON values) as metadata."""
+    values = {"network": net.description.to_dict(), "survival": net.survival, "about": about}
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, pack_metadata(FORMAT, values))
+        save_file(tensors, temporary, pack_metadata(WEIGHTS, values))
 
 
-def load_weights(path: str | os.PathLike[str]) -> tuple[ResNet, dict[str, Any]]:
+def load_weights(path: str | os.PathLike[str]) -> tuple[Dial, dict[str, Any]]:
     """The network in evaluation mode and what was said about it. Raises ArtefactError on a foreign file."""
-    with open_tensors(path, FORMAT, "pt") as archive:
-        net = ResNet(Architecture.from_dict(archive.about["architecture"]), archive.about["survival"])
+    with open_tensors(path, WEIGHTS, "pt") as archive:
+        net = dial(Description.from_dict(archive.about["network"]), archive.about["survival"])
         net.load_state_dict({name: archive[name] for name in archive.names()})
         return net.eval(), archive.about["about"]
 
