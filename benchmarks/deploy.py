@@ -29,7 +29,7 @@ from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import single_inferences
 from depthdial.files import write_text
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.runs.provenance import git_commit, versions
 
@@ -106,12 +106,11 @@ def peers(
 def _write_onnx(folder: Path, model: Path, arch: Architecture) -> None:
     import torch
 
-    from depthdial.networks.families.he_resnet import extract
     from depthdial.networks.weights import load_weights
 
     net, _ = load_weights(folder / "weights.safetensors")
     example = torch.zeros(1, arch.in_channels, arch.image_size, arch.image_size)
-    torch.onnx.export(extract(net, Mask.full(arch.n_blocks), "none"), (example,), str(model), dynamo=False)
+    torch.onnx.export(net.extract(Mask.full(arch.n_blocks)), (example,), str(model), dynamo=False)
 
 
 def against_peers(folders: Mapping[int, Path]) -> Json:
@@ -303,6 +302,7 @@ def measure(work: Path) -> Json:
         )
         make_bundle(folders[depth], architecture(depth), masks)
     folder, arch = folders[56], architecture(56)
+    full = arch.describe().full_macs
     bundles = {
         "one": make_packed(folder, 1),
         "apart": folder / "bundle",
@@ -317,7 +317,7 @@ def measure(work: Path) -> Json:
         "switch": {name: switching(bundles[name]) for name in ("packed", "apart")},
         "storage": stored,
         "streams_per_s": streams(folder, arch, os.cpu_count() or 1),
-        "share_of_gemm_peak": min(arch.full_macs / side**3 / row["ours_over_it"] for side, row in products.items()),
+        "share_of_gemm_peak": min(full / side**3 / row["ours_over_it"] for side, row in products.items()),
     }
 
 

@@ -15,7 +15,7 @@ from depthdial.deploy.export import export
 from depthdial.deploy.gate import run_tool
 from depthdial.deploy.pack import pack
 from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,11 +30,11 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     """What the workflow would have left in ``folder`` for a network with these configurations."""
     import torch
 
-    from depthdial.networks.families.he_resnet import ResNet
+    from depthdial.networks.build import dial
     from depthdial.networks.weights import save_weights
 
     torch.manual_seed(0)
-    net = ResNet(arch).eval()
+    net = dial(arch.describe()).eval()
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, arch.in_channels, arch.image_size, arch.image_size), dtype=np.uint8)
     split = Split(pixels, np.zeros(4, np.int64))
@@ -45,7 +45,7 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
         Configuration(
             name=name,
             mask=str(mask),
-            macs=arch.macs(mask),
+            macs=arch.describe().macs(mask),
             on_front=True,
             validation_accuracy=0,
             validation_low=0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,6 @@ from benchmarks.timing import timed
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import shard
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
-from depthdial.networks.families.he_resnet import extract
 from depthdial.networks.masks import Mask, all_masks
 
 
@@ -25,7 +24,7 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
     """All masks by the engine, one after the other, and plain passes, shard by shard in turn, on the first images."""
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration), batch_size=n_validation)
-    n = engine.net.arch.n_blocks
+    n = engine.net.description.n_units
     together, alone, plain, identical = 0.0, 0.0, 0.0, True
     engine.evaluate([Mask.full(n)], inputs, labels)
     for turn in range(turns):
@@ -68,36 +67,43 @@ def one_by_one(engine: Engine, masks: Sequence[Mask], images: torch.Tensor, labe
 
 
 def macs_together(engine: Engine) -> int:
-    """Multiply-accumulates per image of all masks with shared prefixes: block l runs 2^l times."""
-    arch = engine.net.arch
-    heads = 2**arch.n_blocks * arch.blocks[-1].out_channels * arch.classes
-    return sum(2**block.index * block.macs for block in arch.blocks) + heads
+    """Multiply-accumulates per image of all masks: unit l runs 2^l times, and what stands before it as often."""
+    network = engine.net.description
+    units = sum(2**unit.index * unit.macs for unit in network.units)
+    return units + sum(2**place * macs for place, macs in enumerate(network.segments))
 
 
 def plain_seconds(engine: Engine, inputs: torch.Tensor, repeats: int = 10) -> float:
-    """Processor time per image of the same blocks, as often as the engine runs them, in plain forward passes."""
-    net, arch = engine.net, engine.net.arch
-    total = 0.0
+    """Processor time per image of the same units and segments, as often as the engine runs them, in a plain pass."""
+    net, total = engine.net, 0.0
+    n = net.description.n_units
+
+    def spent(part: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:
+        part(x)
+        _, seconds = timed(lambda: [part(x) for _ in range(repeats)])
+        return seconds / repeats / len(inputs)
+
     with torch.inference_mode():
-        x = net.stem(inputs.contiguous(memory_format=torch.channels_last))
-        for block, module in zip(arch.blocks, net.blocks, strict=True):
-            module(x)
-            _, seconds = timed(lambda module=module, x=x: [module(x) for _ in range(repeats)])
-            total += seconds / repeats / len(inputs) * 2**block.index
-            x = module(x)
+        x = inputs.contiguous(memory_format=torch.channels_last)
+        for level in range(n + 1):
+            total += 2**level * spent(partial(net.run_segment, level), x)
+            x = net.run_segment(level, x)
+            if level < n:
+                total += 2**level * spent(partial(net.run_unit, level), x)
+                x = net.run_unit(level, x)
     return total
 
 
 def identical_to_modules(engine: Engine, inputs: torch.Tensor, labels: torch.Tensor, count: int = 32) -> bool:
     """Whether random masks get the logits, bit for bit, of plain modules with PyTorch's own BatchNorm."""
     rng = np.random.default_rng(0)
-    n = engine.net.arch.n_blocks
+    n = engine.net.description.n_units
     masks = sorted({Mask("".join(rng.choice(["0", "1"], n))) for _ in range(count)})
     logits = engine.logits(masks, inputs)
     assert engine.calibration is not None
     same = True
     for mask in masks:
-        static = extract(engine.net, mask, engine.scaling)
+        static = engine.net.extract(mask, engine.scaling)
         for module in static.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
@@ -112,7 +118,7 @@ def batching(case: Case) -> dict[str, Any]:
     """Few images: one prefix to a call against many, in turn."""
     inputs, labels = (tensor[:24] for tensor in load_tensors(IMAGES, "validation"))
     net, calibration = case.net(), calibration_tensor(IMAGES, 24)
-    masks = list(all_masks(net.arch.n_blocks))
+    masks = list(all_masks(net.description.n_units))
     single = Engine(net, "survival", calibration, batch_size=48)
     many = Engine(net, "survival", calibration, batch_size=48 * 16)
     seconds = np.zeros(2)
@@ -127,7 +133,7 @@ def precision(case: Case) -> dict[str, Any]:
     """Accuracy of every eighth mask in bfloat16 against float32."""
     inputs, labels = load_tensors(IMAGES, "validation")
     net, calibration = case.net(), calibration_tensor(IMAGES, CALIBRATION)
-    masks = list(all_masks(net.arch.n_blocks))[::8]
+    masks = list(all_masks(net.description.n_units))[::8]
     exact, exact_s = timed(lambda: Engine(net, "survival", calibration).evaluate(masks, inputs, labels))
     half = Engine(net, "survival", calibration, precision="bfloat16")
     rounded, rounded_s = timed(lambda: half.evaluate(masks, inputs, labels))

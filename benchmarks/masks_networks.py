@@ -18,8 +18,8 @@ from depthdial.data.prepare import prepare
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tables import mask_table, read_masks, write_masks
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import all_masks
 from depthdial.networks.weights import load_weights, save_weights
 from depthdial.train.loop import train
@@ -52,11 +52,11 @@ class Case:
             splits = load_split(IMAGES, "train"), load_split(IMAGES, "validation")
             path.parent.mkdir(parents=True, exist_ok=True)
             state = self.folder / "state.safetensors"
-            net, _ = train(arch, Survival(last=0.5), Recipe(), self.seed, info, splits, state, "")
+            net, _ = train(arch.describe(), Survival(last=0.5), Recipe(), self.seed, info, splits, state, "")
             save_weights(path, net, {})
         return path
 
-    def net(self) -> ResNet:
+    def net(self) -> Dial:
         """The trained network."""
         return load_weights(self.weights)[0]
 
@@ -65,8 +65,8 @@ class Case:
         path = self.folder / "masks.parquet"
         if not path.exists():
             engine = Engine(self.net(), "survival", calibration_tensor(IMAGES, CALIBRATION))
-            evaluation = engine.evaluate(list(all_masks(engine.net.arch.n_blocks)), *load_tensors(IMAGES, "validation"))
-            write_masks(path, mask_table(engine.net.arch, evaluation), {"seconds": 0, "block_evaluations": 0})
+            evaluation = engine.evaluate(list(all_masks(engine.network.n_units)), *load_tensors(IMAGES, "validation"))
+            write_masks(path, mask_table(engine.network, evaluation), {"seconds": 0, "block_evaluations": 0})
         return read_masks(path)[0]
 
 

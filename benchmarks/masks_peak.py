@@ -18,7 +18,7 @@ def peak_growth(case: Case, n_validation: int, n_calibration: int, count: int) -
     torch.set_num_threads(1)
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration), batch_size=n_validation)
-    everything = list(all_masks(engine.net.arch.n_blocks))
+    everything = list(all_masks(engine.net.description.n_units))
     masks = everything[:: max(1, len(everything) // count)]
     engine.evaluate(masks[-1:], inputs, labels)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew (Linux, proc(5))

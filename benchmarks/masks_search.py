@@ -17,7 +17,7 @@ from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tables import masks_of
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
 from depthdial.figures.style import canvas
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 from depthdial.search.base import Search as Strategy
 from depthdial.search.fronts import Measure, front_of
@@ -63,11 +63,15 @@ def deep(case: Case) -> list[dict[str, Any]]:
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, 128))
     inputs, labels = load_tensors(IMAGES, "validation")
     importance = load_importance(case.weights, IMAGES, Search(), "survival")
-    measure = Measure(engine.net.arch)
+    measure = Measure(engine.net.description)
     runs = {
         name: [
             deep_run(
-                engine, inputs, labels, make_search(name, engine.net.arch, seed, lambda: importance, batch), measure
+                engine,
+                inputs,
+                labels,
+                make_search(name, engine.net.description, seed, lambda: importance, batch),
+                measure,
             )
             for seed in range(DEEP_SEEDS if name in RANDOM else 1)
         ]
@@ -88,7 +92,7 @@ def deep_run(
     engine: Engine, inputs: torch.Tensor, labels: torch.Tensor, search: Strategy, measure: Measure
 ) -> dict[str, Any]:
     """One search to the end of the budget: what it found, what it cost, its front."""
-    arch, measured = engine.net.arch, 0.0
+    arch, measured = engine.net.description, 0.0
 
     def evaluate(masks: Sequence[Mask]) -> dict[Mask, float]:
         nonlocal measured
@@ -127,7 +131,7 @@ def draw_deep(rows: Sequence[dict[str, Any]], path: str) -> None:
         figure.savefig(path, dpi=200)
 
 
-def best_at(arch: Architecture, accuracies: dict[Mask, float], share: float) -> float:
+def best_at(arch: Description, accuracies: dict[Mask, float], share: float) -> float:
     """The best accuracy on the front at no more than ``share`` of the full network's MACs."""
     affordable = [mask for mask in front_of(arch, accuracies) if arch.macs(mask) <= share * arch.full_macs]
     return max((accuracies[mask] for mask in affordable), default=float("nan"))

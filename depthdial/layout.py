@@ -93,7 +93,7 @@ def mask_shards(experiment: Experiment, place: Place, seed: int | str) -> list[s
     """The shards of all masks of a network; of one too deep for that, the shards of all generations of its search."""
     network = experiment.network(place.network)
     shards = range(experiment.evaluate.shards if network.searched else 1)
-    if not network.searched or network.n_blocks <= experiment.search.exhaustive_blocks:
+    if not network.searched or (network.n_units or 0) <= experiment.search.exhaustive_blocks:
         return [place.seed(seed, f"masks/shard{shard}.parquet") for shard in shards]
     generations = range(experiment.search.generations)
     return [place.seed(seed, f"search/generation{g}/shard{s}.parquet") for g in generations for s in shards]

@@ -8,7 +8,7 @@ from depthdial.data.images import load_info
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.tune import read_tuning
 from depthdial.networks.configurations import read_configurations
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.runs.logs import configure_logging
 
@@ -22,7 +22,7 @@ def main(smk: Any) -> None:
     wanted = smk.wildcards.configuration
     chosen = read_configurations(smk.input.configurations).named(wanted)
     compile_configuration(
-        Architecture(network.depth, network.width, channels, size, len(info.classes)),
+        Architecture(network.depth or 0, network.width, channels, size, len(info.classes)),
         Mask(chosen.mask),
         Target.model_validate(smk.params.target),
         names=(network.name, wanted, smk.wildcards.target),

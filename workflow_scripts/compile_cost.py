@@ -12,7 +12,7 @@ from depthdial.data.images import load_info
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.networks.configurations import Configuration, read_configurations
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.runs.logs import configure_logging
 
@@ -24,7 +24,7 @@ def main(smk: Any) -> None:
     target = Target.model_validate(smk.params.target)
     info = load_info(smk.input.images)
     channels, size, _ = info.shape
-    arch = Architecture(network.depth, network.width, channels, size, len(info.classes))
+    arch = Architecture(network.depth or 0, network.width, channels, size, len(info.classes))
     configurations = read_configurations(smk.input.configurations).configurations
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(smk.threads) as pool:
         folder = Path(name)

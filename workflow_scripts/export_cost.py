@@ -24,7 +24,7 @@ def main(smk: Any) -> None:
         seed=about["seed"],
         scaling=smk.params.scaling,
         recalibrated=False,
-        configurations=cost_configurations(net.arch, CostModel.model_validate(smk.params.cost_model)),
+        configurations=cost_configurations(net.description, CostModel.model_validate(smk.params.cost_model)),
     )
     write_configurations(smk.output.configurations, chosen)
     settings = Deploy.model_validate(smk.params.deploy)

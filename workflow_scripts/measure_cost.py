@@ -8,7 +8,7 @@ from depthdial.config.benchmark import Benchmark, CostModel
 from depthdial.config.devices import Device
 from depthdial.deploy.manifest import read_manifest
 from depthdial.devices.benchmark import benchmark_device
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.runs.logs import configure_logging
 from depthdial.select.latency_model import fit_cost_model, write_cost_model
 
@@ -20,7 +20,7 @@ def main(smk: Any) -> None:
     settings = Benchmark.model_validate(smk.params.benchmark)
     bundle = smk.input.bundle
     benchmark_device(device, [bundle], settings, smk.params.cache, smk.output.records, smk.output.latency)
-    arch = Architecture.from_dict(read_manifest(bundle, verify=False).architecture)
+    arch = Architecture.from_dict(read_manifest(bundle, verify=False).architecture).describe()
     held_out = CostModel.model_validate(smk.params.cost_model).held_out
     model = fit_cost_model(pd.read_parquet(smk.output.latency), arch, device.name, held_out)
     write_cost_model(smk.output.model, model)

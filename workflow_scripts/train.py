@@ -11,7 +11,7 @@ from depthdial.config.networks import Network
 from depthdial.config.training import Recipe
 from depthdial.data.images import load_info, load_split
 from depthdial.files import atomic_path, sha256_file
-from depthdial.networks.description import Architecture
+from depthdial.networks.build import describe
 from depthdial.networks.weights import save_weights
 from depthdial.runs.logs import configure_logging
 from depthdial.runs.provenance import git_commit, versions
@@ -26,13 +26,12 @@ def main(smk: Any) -> None:
     recipe = Recipe.model_validate(smk.params.recipe)
     seed = int(smk.wildcards.seed)
     info = load_info(smk.input.images)
-    channels, size, _ = info.shape
-    arch = Architecture(network.depth, network.width, channels, size, len(info.classes))
+    described = describe(network, info.shape, len(info.classes))
     images = sha256_file(smk.input.images)
-    key = json.dumps([arch.to_dict(), smk.params.network, smk.params.recipe, seed, images, smk.params.code])
+    key = json.dumps([described.to_dict(), smk.params.network, smk.params.recipe, seed, images, smk.params.code])
     checkpoint = Path(smk.output.weights).with_name("checkpoint.safetensors")
     splits = (load_split(smk.input.images, "train"), load_split(smk.input.images, "validation"))
-    net, history = train(arch, network.survival, recipe, seed, info, splits, checkpoint, key)
+    net, history = train(described, network.survival, recipe, seed, info, splits, checkpoint, key)
     about = {
         "dataset": info.name,
         "network": network.name,

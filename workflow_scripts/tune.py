@@ -8,7 +8,7 @@ from depthdial.config.networks import Network
 from depthdial.config.targets import Target
 from depthdial.data.images import load_info
 from depthdial.deploy.tune import tune
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.runs.logs import configure_logging
 
 
@@ -19,7 +19,7 @@ def main(smk: Any) -> None:
     info = load_info(smk.input.images)
     channels, size, _ = info.shape
     tune(
-        Architecture(network.depth, network.width, channels, size, len(info.classes)),
+        Architecture(network.depth or 0, network.width, channels, size, len(info.classes)),
         Target.model_validate(smk.params.target),
         Deploy.model_validate(smk.params.deploy),
         names=(network.name, smk.wildcards.target),

@@ -36,8 +36,8 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
         samples = [_sample(run) for run in dial if run.seed == sampled]
         rows.append(
             {
-                "depth": first.arch.depth,
-                "width": first.arch.width,
+                "depth": first.arch.options["depth"],
+                "width": first.arch.options["width"],
                 "network": first.network,
                 "differs": differing(first.network, {name: settings[name] for name in alike}),
                 "epochs": len(first.history),
@@ -96,8 +96,8 @@ def _finetuning_gains(dial: Sequence[Trained]) -> list[float]:
     return [float((table["after"] - table["before"]).mean()) for table in tables]
 
 
-def _shape(run: Trained) -> tuple[int, int]:
-    return run.arch.depth, run.arch.width
+def _shape(run: Trained) -> tuple[str, str]:
+    return run.arch.family, run.arch.model
 
 
 def _shares(run: Trained) -> list[str]:

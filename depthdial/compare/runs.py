@@ -15,11 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from depthdial.artefacts import open_tensors, read_csv, read_table, reading
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import WEIGHTS, Description
 from depthdial.networks.masks import Mask
-
-WEIGHTS = "weights-1"
-"""The format that ``depthdial.networks.families.he_resnet`` writes; reading its metadata needs no torch."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Trained:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What its weights say of themselves: architecture, survival, about (recipe, seed, commit, ...)."""
+        """What its weights say of themselves: network, survival, about (recipe, seed, commit, ...)."""
         path = self.folder / "weights.safetensors"
         with open_tensors(path, WEIGHTS) as archive:
             return archive.about
@@ -51,9 +48,9 @@ class Trained:
         return int(self.metadata["about"]["seed"])
 
     @property
-    def arch(self) -> Architecture:
-        """Its architecture."""
-        return Architecture.from_dict(self.metadata["architecture"])
+    def arch(self) -> Description:
+        """What it is."""
+        return Description.from_dict(self.metadata["network"])
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -76,7 +73,7 @@ class Trained:
     @property
     def exhaustive(self) -> bool:
         """Whether these are all masks of the network."""
-        return len(self.masks) == 2**self.arch.n_blocks
+        return len(self.masks) == 2**self.arch.n_units
 
     @cached_property
     def tested(self) -> pd.DataFrame:

@@ -21,7 +21,7 @@ def by_skipped(run: Trained) -> pd.DataFrame:
 
     Columns: masks, best, mean, worst, spread (best - worst), complete (whether all such masks are evaluated).
     """
-    n = run.arch.n_blocks
+    n = run.arch.n_units
     table = run.masks.assign(skipped=n - run.masks["kept"])
     counts: list[int] = sorted(set(table["skipped"]))
     groups: list[Any] = [(k, table.loc[table["skipped"] == k, "val_accuracy"], comb(n, k)) for k in counts]

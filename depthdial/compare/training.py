@@ -50,8 +50,8 @@ def training_time(trained: Sequence[Trained]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _kind(run: Trained) -> tuple[int, int]:
-    return run.arch.depth, run.arch.width
+def _kind(run: Trained) -> tuple[str, str]:
+    return run.arch.family, run.arch.model
 
 
 def trained_table(runs: Sequence[Trained]) -> pd.DataFrame:
@@ -65,8 +65,8 @@ def trained_table(runs: Sequence[Trained]) -> pd.DataFrame:
                 "network": run.network,
                 "role": run.role,
                 "seed": run.seed,
-                "depth": run.arch.depth,
-                "width": run.arch.width,
+                "depth": run.arch.options["depth"],
+                "width": run.arch.options["width"],
                 "recipe": about["recipe"]["name"],
                 "survival_lowest": min(run.metadata["survival"]),
                 "validation_accuracy": about["validation_accuracy"],

@@ -84,7 +84,7 @@ class Experiment(Section):
                     f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
                     f"a {network.role} network has constant depth"
                 )
-            if network.searched and (problem := self.search.problem(network.n_blocks)):
+            if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
         if self.select.cost not in ("macs", *self.benchmark.devices):
             there = ", ".join(("macs", *self.benchmark.devices))
@@ -121,7 +121,8 @@ class Experiment(Section):
 
     def all_masks_known(self, network: str) -> bool:
         """Whether the table of a network holds all its masks, so that searches can be compared with the truth."""
-        return self.network(network).n_blocks <= self.search.exhaustive_blocks
+        units = self.network(network).n_units
+        return units is not None and units <= self.search.exhaustive_blocks
 
 
 def _repeated(key: str, values: Iterable[object]) -> list[str]:

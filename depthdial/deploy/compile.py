@@ -21,7 +21,7 @@ from depthdial.deploy.program import program
 from depthdial.deploy.tiles import set_tiles, store_vectors
 from depthdial.errors import DeployError
 from depthdial.files import atomic_path, write_json, write_text
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from depthdial.deploy.archive import write_archive
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import DIGESTS, atomic_folder, digests, write_json
 from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
-from depthdial.networks.families.he_resnet import ResNet, StaticResNet, extract
+from depthdial.networks.dial import Dial, Static
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_statistics, load_weights
 
@@ -26,18 +26,18 @@ Array = NDArray[np.float32]
 StrPath = str | os.PathLike[str]
 
 
-def shared_tensors(net: ResNet) -> dict[str, Array]:
+def shared_tensors(net: Dial) -> dict[str, Array]:
     """Convolutions as (3, 3, in, out) and the classifier: what all configurations share, by its name in the parent."""
     tensors = {}
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d):
             tensors[f"{name}.weight"] = _array(module.weight.permute(2, 3, 1, 0))
-    tensors["classifier.weight"] = _array(net.classifier.weight)
-    tensors["classifier.bias"] = _array(net.classifier.bias)
+    for name in ("classifier.weight", "classifier.bias"):
+        tensors[name] = _array(net.get_parameter(name))
     return tensors
 
 
-def normalisation_tensors(net: StaticResNet) -> dict[str, Array]:
+def normalisation_tensors(net: Static) -> dict[str, Array]:
     """BatchNorm as ``x * scale + shift``, (2, channels); the factor of a block's branch is part of its second one."""
     tensors = {}
     for name, module in net.named_modules():
@@ -57,13 +57,13 @@ def _array(value: Tensor) -> Array:
 
 
 def static_network(
-    net: ResNet, configuration: Configuration, chosen: ConfigurationSet, statistics: dict[str, Tensor]
-) -> StaticResNet:
+    net: Dial, configuration: Configuration, chosen: ConfigurationSet, statistics: dict[str, Tensor]
+) -> Static:
     """The network that a configuration is, with its own BatchNorm statistics if it has any.
 
     Raises ArtefactError if the set says that it was recalibrated and a statistic is missing.
     """
-    static = extract(net, Mask(configuration.mask), chosen.scaling)
+    static = net.extract(Mask(configuration.mask), chosen.scaling)
     for name, module in static.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             for buffer in ("running_mean", "running_var"):
@@ -120,7 +120,7 @@ def export(
     log.info("exported %d configurations of %s", len(chosen.configurations), chosen.network)
 
 
-def _write_expected(static: StaticResNet, inputs: list[Array], folder: Path, name: str) -> None:
+def _write_expected(static: Static, inputs: list[Array], folder: Path, name: str) -> None:
     with torch.inference_mode():
         for index, value in enumerate(inputs):
             logits = static(torch.from_numpy(value)).numpy()

@@ -19,7 +19,7 @@ from depthdial.deploy.manifest import CompiledFor, Manifest, read_manifest, writ
 from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, sha256_file
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 StrPath = str | os.PathLike[str]

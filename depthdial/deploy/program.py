@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE
-from depthdial.networks.description import Architecture, BlockShape
+from depthdial.networks.families.he_shapes import Architecture, BlockShape
 from depthdial.networks.masks import Mask
 
 _MAPS = """\

@@ -22,7 +22,7 @@ from depthdial.deploy.program import program
 from depthdial.errors import DeployError
 from depthdial.files import write_json
 from depthdial.networks.configurations import FULL
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 log = logging.getLogger(__name__)

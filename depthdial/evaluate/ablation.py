@@ -7,7 +7,7 @@ import pandas as pd
 
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tasks import Path, evaluate_validation, load_engine
-from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights
 
@@ -21,7 +21,7 @@ def ablate_scaling(weights: Path, images: Path, settings: Evaluate, count: int) 
     Columns: scaling, recalibrated, and those of a mask table but the bits.
     """
     net, _ = load_weights(weights)
-    n = net.arch.n_blocks
+    n = net.description.n_units
     rng = np.random.default_rng(0)
     sizes = np.linspace(n, 0, count).round().astype(int)
     masks = sorted({Mask.from_kept(n, rng.permutation(n)[:size].tolist()) for size in sizes})

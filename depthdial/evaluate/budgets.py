@@ -12,6 +12,8 @@ import pandas as pd
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tables import read_masks
 from depthdial.evaluate.tasks import load_engine, load_tensors, test_table
+from depthdial.networks.description import Description
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 Path = str | os.PathLike[str]
@@ -44,10 +46,10 @@ def score_budgets(
     """
     table, about = read_masks(masks)
     engine = load_engine(weights, images, settings, about["scaling"], about["recalibrated"])
-    arch = engine.net.arch
-    budgets = {f"{100 * share:g} %": int(share * arch.full_macs) for share in shares}
-    budgets |= {name: replace(arch, depth=depth, width=width).full_macs for name, (depth, width) in statics.items()}
-    full = Mask.full(arch.n_blocks)
+    network = engine.net.description
+    budgets = {f"{100 * share:g} %": int(share * network.full_macs) for share in shares}
+    budgets |= {name: _macs(network, depth, width) for name, (depth, width) in statics.items()}
+    full = Mask.full(network.n_units)
     chosen = {FULL: full} | {name: mask for name, macs in budgets.items() if (mask := best_within(table, macs))}
     inputs, labels = load_tensors(images, "test")
     found = test_table(list(chosen), list(chosen.values()), engine.evaluate(list(chosen.values()), inputs, labels))
@@ -57,8 +59,13 @@ def score_budgets(
     rows: list[dict[Any, Any]] = found.to_dict("records")
     first = {
         "budget": [row["name"] for row in rows],
-        "budget_macs": [budgets.get(row["name"], arch.full_macs) for row in rows],
-        "macs": [arch.macs(Mask(row["mask"])) for row in rows],
+        "budget_macs": [budgets.get(row["name"], network.full_macs) for row in rows],
+        "macs": [network.macs(Mask(row["mask"])) for row in rows],
         "val_accuracy": [None if row["name"] == TRAINED else known[row["mask"]] for row in rows],
     }
     return pd.concat([pd.DataFrame(first), found.drop(columns="name")], axis=1)
+
+
+def _macs(like: Description, depth: int, width: int) -> int:
+    """Multiply-accumulates of the CIFAR ResNet of that shape for the same images."""
+    return replace(Architecture.of(like), depth=depth, width=width).describe().full_macs

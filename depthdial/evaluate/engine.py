@@ -1,35 +1,35 @@
 """Masks evaluated together: masks with a common prefix share the activations of that prefix.
 
-The activations after block l depend on the first l choices alone, so the masks are walked as a binary
-tree. All 2^n masks of n blocks cost 2^n - 1 block evaluations per image, where one mask after the other
-costs n 2^(n-1). BatchNorm statistics of a block depend on the same prefix: the calibration images walk
-the same tree, and a block's statistics are PyTorch's own, those of its training mode with momentum 1.
+The activations after unit l depend on the first l choices alone, so the masks are walked as a binary
+tree. All 2^n masks of n units cost 2^n - 1 evaluations of units per image, where one mask after the other
+costs n 2^(n-1). A segment behind unit l runs for 2^(l+1) prefixes of all masks. BatchNorm statistics depend
+on the same prefix: the calibration images walk the same tree (``evaluate.norms``).
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from depthdial.data.tensors import Images
 from depthdial.errors import ConfigError
+from depthdial.evaluate.norms import STATISTICS, Norms, Statistics
 from depthdial.evaluate.results import Evaluation
-from depthdial.networks.families.he_resnet import ResNet, Scaling, shortcut
+from depthdial.networks.dial import Dial, Scaling
 from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
 
 Precision = Literal["float32", "bfloat16"]
-Statistics = dict[str, Tensor]
-"""``running_mean`` and ``running_var`` by the names they have in the network's state."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class _Node:
 
 @dataclass
 class _Step:
-    """Prefixes of one level whose next block is to be skipped ("0"), kept ("1") or both ("01")."""
+    """Prefixes of one level whose next unit is to be skipped ("0"), kept ("1") or both ("01")."""
 
     level: int
     nodes: list[_Node]
@@ -59,25 +59,30 @@ class Engine:
     """Evaluates sets of masks of one network.
 
     ``calibration`` holds normalised training images (N, C, H, W); without them the network's own BatchNorm
-    statistics stay. ``memory_bytes`` bounds the activations that are alive at once; images that do not fit
+    statistics stay. ``blend`` is the share that statistics taken anew have: 1, or less for a mean of both.
+    ``memory_bytes`` bounds the activations that are alive at once; images that do not fit
     are taken in further passes, and every pass walks the calibration images again.
     """
 
-    net: ResNet
+    net: Dial
     scaling: Scaling = "survival"
     calibration: Tensor | None = None
     batch_size: int = 512
     precision: Precision = "float32"
     device: str = "cpu"
     memory_bytes: int = 2 << 30
+    blend: float = 1.0
 
     def __post_init__(self) -> None:
         self.scales = self.net.scales(self.scaling)
-        self.type = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+        self.network = self.net.description
         self.net = copy.deepcopy(self.net).eval().to(self.device)
-        for module in self.net.modules():
-            if isinstance(module, nn.Conv2d):
-                module.to(self.type).to(memory_format=torch.channels_last)
+        for unit in self.net.unit_modules:
+            for module in unit.modules() if unit is not None else ():
+                if isinstance(module, nn.Conv2d):
+                    module.to(torch.bfloat16 if self.precision == "bfloat16" else torch.float32)
+        self.net.to(memory_format=torch.channels_last)
+        self.norms = Norms(self.net, self.blend) if self.calibration is not None else None
         self.fixed = [] if self.calibration is None else [self._place(self.calibration)]
 
     def evaluate(self, masks: Sequence[Mask], images: Tensor | Images, labels: Tensor) -> Evaluation:
@@ -109,12 +114,16 @@ class Engine:
         return found
 
     def statistics(self, masks: Sequence[Mask]) -> dict[Mask, Statistics]:
-        """The BatchNorm statistics of every mask: of its stem and of its kept blocks."""
+        """The BatchNorm statistics of every mask: of its segments and of its kept units."""
         ordered = self._ordered(masks)
+        if self.norms is None:
+            states = {mask: self.net.extract(mask).state_dict() for mask in ordered}
+            return {
+                mask: {name: value.cpu() for name, value in state.items() if name.endswith(STATISTICS)}
+                for mask, state in states.items()
+            }
         found: dict[Mask, Statistics] = {}
-        arch = self.net.arch
-        blank = torch.zeros(1, arch.in_channels, arch.image_size, arch.image_size)
-        for nodes, _ in self._walk(ordered, blank):
+        for nodes, _ in self._walk(ordered, torch.zeros(1, *self.network.input_shape)):
             for node in nodes:
                 found[ordered[node.low]] = {name: value.cpu() for name, value in node.statistics.items()}
         return found
@@ -122,28 +131,36 @@ class Engine:
     def _ordered(self, masks: Sequence[Mask]) -> list[Mask]:
         ordered = sorted(set(masks))
         for mask in ordered:
-            if mask.n != self.net.arch.n_blocks:
-                raise ValueError(f"mask {mask} has {mask.n} blocks, the network has {self.net.arch.n_blocks}")
+            self.network.require(mask)
         return ordered
 
     def _place(self, images: Tensor) -> Tensor:
-        return images.to(self.device, self.type).contiguous(memory_format=torch.channels_last)
+        return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
     # --- memory ---
 
-    @property
+    @cached_property
     def live_bytes(self) -> int:
-        """Most bytes of activations per image and prefix that are alive at once.
+        """Most bytes of activations per image and prefix that are alive at once: image, waiting prefixes, work."""
+        image = 4 * math.prod(self.network.input_shape)
+        with torch.inference_mode(), self._arithmetic():
+            size = self.net.run_segment(0, self._place(torch.zeros(1, *self.network.input_shape))).element_size()
+        return image + (self._waiting_bytes() + self.network.work_bytes) * size // 4
 
-        A prefix that waits for its block to be kept holds its input. Those that follow on the way down
-        share that input as long as they skip, so at most every second block of a stage adds one, and the
-        change of stage one more. Three more are at work inside a block.
+    def _waiting_bytes(self) -> int:
+        """Most bytes, in float32, of the prefixes that wait on the way down for their next unit to be kept.
+
+        A prefix that waits holds the input of its unit. Those that follow share that tensor as long as they skip and
+        nothing stands between the units; behind a unit that is kept there is another tensor.
         """
-        shapes = self.net.arch.blocks
-        per_stage = len(shapes) // 3
-        sizes = [shape.out_channels * shape.size**2 for shape in shapes[::per_stage]]
-        waiting = ((per_stage + 1) // 2 + 1) * sum(sizes)
-        return (waiting + 3 * max(sizes)) * self.type.itemsize
+        units = self.network.units
+        held, free = -math.inf, 0.0
+        for unit, before in zip(units, [units[0], *units], strict=False):
+            size = (unit if unit.bypass.identity else before).output_bytes
+            skipped, kept = max(held, free + size), max(held, free)
+            shared = unit.bypass.identity and self.net.chain.segments[unit.index + 1] is None
+            held, free = (skipped, kept) if shared else (-math.inf, max(skipped, kept))
+        return int(max(held, free))
 
     @property
     def _n_fixed(self) -> int:
@@ -162,7 +179,7 @@ class Engine:
         return [min(size, n_images - start) for start in range(0, n_images, size)]
 
     def _group(self, n_images: int) -> int:
-        """Prefixes that share a call of a block: as many as the batch size and the memory allow."""
+        """Prefixes that share a call of a unit: as many as the batch size and the memory allow."""
         together = n_images + self._n_fixed
         return max(1, min(self.batch_size // together, self.memory_bytes // (self.live_bytes * together)))
 
@@ -173,82 +190,82 @@ class Engine:
         if not masks:
             return
         batches = list(torch.split(self._place(images), self.batch_size))
-        group = self._group(len(images))
-        with torch.inference_mode(), _exact_arithmetic():
+        self._n_batches, group = len(batches), self._group(len(images))
+        with torch.inference_mode(), self._arithmetic():
             root = _Node(0, len(masks), self.fixed + batches, {})
-            stack = [_Step(0, self._layer([root], "stem_conv", "stem_bn", rectified=True), "01")]
+            stack = [_Step(0, self._segment(0, [root]), "01")]
             while stack:
                 step = stack.pop()
                 if step.level == len(self.scales):
-                    yield step.nodes, [self._head(node) for node in step.nodes]
+                    leaves = self._head(step.nodes)
+                    yield leaves, [torch.cat(leaf.parts[-len(batches) :]) for leaf in leaves]
                     continue
                 skipped, kept = _choose(step, masks)
                 if skipped and kept and len(skipped) + len(kept) > group:
                     stack += [_Step(step.level, step.nodes, choice) for choice in "10"]
                     continue
-                children = [self._skip(step.level, node) for node in skipped] + self._keep(step.level, kept)
+                children = self._skip(step.level, skipped) + self._keep(step.level, kept)
+                if step.level + 1 < len(self.scales):
+                    children = self._segment(step.level + 1, children)
                 stack.append(_Step(step.level + 1, children, "01"))
 
-    def _skip(self, level: int, node: _Node) -> _Node:
-        return _Node(node.low, node.high, [self._past(level, x) for x in node.parts], node.statistics)
-
-    def _past(self, level: int, x: Tensor) -> Tensor:
-        """What goes past a block's branch."""
-        shape = self.net.arch.blocks[level]
-        return shortcut(x, shape.stride, shape.out_channels - shape.in_channels)
+    def _skip(self, level: int, nodes: list[_Node]) -> list[_Node]:
+        return [
+            _Node(node.low, node.high, [self.net.run_bypass(level, x) for x in node.parts], node.statistics)
+            for node in nodes
+        ]
 
     def _keep(self, level: int, nodes: list[_Node]) -> list[_Node]:
+        return self._apply(nodes, lambda x: self.net.run_unit(level, x, self.scales[level]))
+
+    def _segment(self, level: int, nodes: list[_Node]) -> list[_Node]:
+        if self.net.chain.segments[level] is None:
+            return nodes
+        return self._apply(nodes, lambda x: self.net.run_segment(level, x))
+
+    def _head(self, nodes: list[_Node]) -> list[_Node]:
+        """The last segment, always in float32. Calibration images pass it if it takes statistics from them."""
+        segment = self.net.chain.segments[-1]
+        if segment is None or self.norms is None or not self.norms.inside(segment.modules):
+            nodes = [_Node(n.low, n.high, n.parts[len(self.fixed) :], n.statistics) for n in nodes]
+        with torch.autocast(torch.device(self.device).type, enabled=False):
+            return self._apply(nodes, lambda x: self.net.run_segment(len(self.scales), x.float()))
+
+    def _apply(self, nodes: list[_Node], function: Callable[[Tensor], Tensor]) -> list[_Node]:
+        """The nodes with ``function`` applied to their parts; batches of the same images share a call."""
         if not nodes:
             return []
-        scale, name = self.scales[level], f"blocks.{level}"
-        branches = self._layer(nodes, f"{name}.conv1", f"{name}.bn1", rectified=True)
-        branches = self._layer(branches, f"{name}.conv2", f"{name}.bn2", rectified=False)
-        for node, branch in zip(nodes, branches, strict=True):
-            branch.parts = [
-                functional.relu_(self._past(level, x) + scale * y)
-                for x, y in zip(node.parts, branch.parts, strict=True)
-            ]
-        return branches
-
-    def _layer(self, nodes: list[_Node], conv: str, norm: str, rectified: bool) -> list[_Node]:
-        """Convolution, BatchNorm and rectifier; batches of the same images share a convolution's call."""
-        convolution = self.net.get_submodule(conv)
-        columns = zip(*(node.parts for node in nodes), strict=True)
-        rows = zip(*(_together(convolution, column) for column in columns), strict=True)
+        columns = list(zip(*(node.parts for node in nodes), strict=True))
+        if self.norms is None:
+            return _children(nodes, [_together(function, column) for column in columns], [{}] * len(nodes))
         outputs = []
-        for node, row in zip(nodes, rows, strict=True):
-            parts, statistics = self._normalise(list(row), norm)
-            parts = [functional.relu_(x) for x in parts] if rectified else parts
-            outputs.append(_Node(node.low, node.high, parts, node.statistics | statistics))
-        return outputs
+        with self.norms.of(len(nodes)) as found:
+            for index, column in enumerate(columns):
+                # Leaves whose last segment needs no statistics have left the calibration images behind.
+                with self.norms.calibrating(index < len(columns) - self._n_batches):
+                    outputs.append(_together(function, column))
+        return _children(nodes, outputs, found)
 
-    def _normalise(self, parts: list[Tensor], name: str) -> tuple[list[Tensor], Statistics]:
-        """BatchNorm with the statistics of the calibration images, if there are any, else the net's own."""
-        norm = self.net.get_submodule(name)
-        assert isinstance(norm, nn.BatchNorm2d)
-        mean, variance = norm.running_mean, norm.running_var
-        assert mean is not None
-        assert variance is not None
-        if self.fixed:
-            mean, variance = torch.zeros_like(mean), torch.zeros_like(variance)
-        normalised = [
-            functional.batch_norm(
-                x,
-                mean,
-                variance,
-                norm.weight,
-                norm.bias,
-                training=index < len(self.fixed),
-                momentum=1.0,
-                eps=norm.eps,
-            )
-            for index, x in enumerate(parts)
-        ]
-        return normalised, {f"{name}.running_mean": mean, f"{name}.running_var": variance}
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        """On CUDA float32 means float32, and the same call gives the same result; with bfloat16 autocast."""
+        stack = ExitStack()
+        stack.enter_context(
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        )
+        if self.precision == "bfloat16":
+            stack.enter_context(torch.autocast(torch.device(self.device).type, torch.bfloat16))
+        return stack
 
-    def _head(self, node: _Node) -> Tensor:
-        """Logits of all images of a leaf."""
-        return torch.cat([self.net.head(x.float()) for x in node.parts[len(self.fixed) :]])
+
+def _children(
+    nodes: Sequence[_Node], outputs: Sequence[Sequence[Tensor]], statistics: Sequence[Statistics]
+) -> list[_Node]:
+    """The nodes behind a call: ``outputs`` by part, then by node."""
+    rows = zip(*outputs, strict=True)
+    return [
+        _Node(node.low, node.high, list(row), node.statistics | found)
+        for node, row, found in zip(nodes, rows, statistics, strict=True)
+    ]
 
 
 def _choose(step: _Step, masks: list[Mask]) -> tuple[list[_Node], list[_Node]]:
@@ -263,15 +280,8 @@ def _choose(step: _Step, masks: list[Mask]) -> tuple[list[_Node], list[_Node]]:
     return skipped, kept
 
 
-def _together(conv: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """One call of ``conv`` for tensors of the same shape."""
+def _together(function: Callable[[Tensor], Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """One call for tensors of the same shape."""
     if len(tensors) == 1:
-        return [conv(tensors[0])]
-    return list(torch.split(conv(torch.cat(list(tensors))), len(tensors[0])))
-
-
-@contextmanager
-def _exact_arithmetic() -> Iterator[None]:
-    """On CUDA: float32 means float32, and the same call gives the same result."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield
+        return [function(tensors[0])]
+    return list(torch.split(function(torch.cat(list(tensors))), len(tensors[0])))

@@ -15,7 +15,7 @@ from depthdial.artefacts import reading
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.results import Evaluation
 from depthdial.files import atomic_path
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 
 FORMAT = "depthdial-masks-1"
@@ -35,14 +35,14 @@ WORK = ("seconds", "block_evaluations")
 """What is said about a table and adds up over its shards."""
 
 
-def mask_table(arch: Architecture, evaluation: Evaluation) -> pd.DataFrame:
+def mask_table(network: Description, evaluation: Evaluation) -> pd.DataFrame:
     """One row per mask, in the order of the masks' strings; none, with the same types, for no masks."""
     counts = evaluation.counts
     table = pd.DataFrame(
         {
             "mask": [mask.bits for mask in evaluation.masks],
             "kept": [len(mask.kept) for mask in evaluation.masks],
-            "macs": [arch.macs(mask) for mask in evaluation.masks],
+            "macs": [network.macs(mask) for mask in evaluation.masks],
             "n_val": evaluation.n_images,
             "val_correct": counts,
             "val_accuracy": counts / evaluation.n_images,

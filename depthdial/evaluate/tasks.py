@@ -23,7 +23,7 @@ from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.files import atomic_path
 from depthdial.networks.configurations import ConfigurationSet
-from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.networks.weights import load_weights, save_statistics
 from depthdial.statistics.intervals import wilson_interval
@@ -76,7 +76,7 @@ def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate
     """
     recalibrate = settings.recalibrate and searched
     engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
-    n = engine.net.arch.n_blocks
+    n = engine.net.description.n_units
     masks = shard(all_masks(n), index, settings.shards) if searched else [Mask.full(n)]
     write_masks(output, *evaluate_validation(engine, images, masks))
 
@@ -104,7 +104,7 @@ def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> 
         "block_evaluations": block_evaluations(masks),
     }
     logger.info("%d masks, %d block evaluations, %.1f s", len(masks), about["block_evaluations"], about["seconds"])
-    return mask_table(engine.net.arch, evaluation), about
+    return mask_table(engine.net.description, evaluation), about
 
 
 def score_configurations(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from depthdial.config.networks import Network
 from depthdial.files import sha256_file
 from depthdial.networks.description import Description
+from depthdial.networks.dial import Dial
 from depthdial.networks.families import module, timm, torchvision
 from depthdial.networks.families.he_resnet import ResNet
 from depthdial.networks.families.he_shapes import Architecture
@@ -49,3 +52,8 @@ def plain(
     if family == "timm":
         return timm.build(model, input_shape, classes)
     return module.build(model, options["sha256"], input_shape, classes)
+
+
+def dial(description: Description, survival: Sequence[float] | None = None) -> Dial:
+    """The described network with random weights, its units ready to be skipped."""
+    return Dial(build(description), description, survival)

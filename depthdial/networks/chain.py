@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,10 +18,17 @@ from torch import Tensor, fx, nn
 
 from depthdial.errors import NetworkError
 
-Segment = Callable[[nn.Module, Tensor], Tensor]
-"""Called with the network whose modules it uses, and its input."""
 BATCH = object()
 """Stands for the number of images."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Code between two units: a function of the network whose modules it calls and of its input."""
+
+    function: Callable[[nn.Module, Tensor], Tensor]
+    modules: tuple[str, ...]
+    """Names of the modules that it calls."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def cut(network: nn.Module, units: Sequence[str], input_shape: tuple[int, int, i
             if known.get(node) is None:
                 raise NoChainError(str(nodes[place].target), _not_a_chain(nodes[place], node))
     segments, bounds = [], [-1, *at, len(nodes) - 1]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         segments.append(_segment(network, nodes, first, last, known))
     calls = tuple(_call(nodes[place], known) for place in at)
     return Chain(calls, tuple(segments), _constants(network, nodes))
@@ -109,7 +117,9 @@ def _places(nodes: Sequence[fx.Node], units: Sequence[str]) -> list[int]:
             raise NetworkError(f"unit {name}: called {len(places)} times; a unit is called once for an image")
     at = [places[0] for places in called.values()]
     if at != sorted(at):
-        raise NetworkError(f"units are called in the order {', '.join(n for _, n in sorted(zip(at, units, strict=True)))}")
+        raise NetworkError(
+            f"units are called in the order {', '.join(n for _, n in sorted(zip(at, units, strict=True)))}"
+        )
     return at
 
 
@@ -120,7 +130,9 @@ def _besides(nodes: Sequence[fx.Node], at: Sequence[int]) -> list[list[fx.Node]]
     for unit in at:
         source = nodes[unit].args[0] if nodes[unit].args else None
         if not isinstance(source, fx.Node):
-            raise NoChainError(str(nodes[unit].target), f"unit {nodes[unit].target}: is not called with one tensor first")
+            raise NoChainError(
+                str(nodes[unit].target), f"unit {nodes[unit].target}: is not called with one tensor first"
+            )
         found.append(
             [
                 node
@@ -218,8 +230,8 @@ def _segment(
     module = fx.GraphModule(network, graph)
     module.graph.eliminate_dead_code()
     module.recompile()
-    function: Segment = type(module).forward  # type: ignore[assignment]
-    return function
+    called = tuple(str(node.target) for node in module.graph.nodes if node.op == "call_module")
+    return Segment(type(module).forward, called)
 
 
 def _written(graph: fx.Graph, x: fx.Node, value: Any) -> Any:

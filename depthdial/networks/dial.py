@@ -44,7 +44,7 @@ class ChainNetwork(nn.Module):
     def run_segment(self, index: int, x: Tensor) -> Tensor:
         """What always runs: before unit ``index``, or after the last."""
         segment = self.chain.segments[index]
-        return x if segment is None else segment(self, x)
+        return x if segment is None else segment.function(self, x)
 
     def run_unit(self, index: int, x: Tensor, scale: float = 1.0) -> Tensor:
         """A unit that is kept. Only units that take a scale can be scaled."""

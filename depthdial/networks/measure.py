@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,18 +67,17 @@ def measured(
     segments, macs, shapes, kinds, work = [], [], [], _Kinds(), 0
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _slow_attention():
         for index, name in enumerate(units):
-            x, cost, used = _counted(lambda y, i=index: chain.run_segment(i, y), x)
+            x, cost, used = _counted(partial(chain.run_segment, index), x)
             segments.append(cost)
-            y, cost, more = _counted(lambda y, i=index: chain.run_unit(i, y), x)
+            y, cost, more = _counted(partial(chain.run_unit, index), x)
             if y.shape != x.shape:
-                raise NetworkError(
-                    f"unit {name}: changes the shape from {tuple(x.shape[1:])} to {tuple(y.shape[1:])}; it cannot be skipped"
-                )
+                change = f"from {tuple(x.shape[1:])} to {tuple(y.shape[1:])}"
+                raise NetworkError(f"unit {name}: changes the shape {change}; it cannot be skipped")
             macs.append(cost)
             shapes.append(tuple(y.shape[1:]))
             kinds.add(network.get_submodule(name), shapes[-1], cost)
             x, work = y, max(work, used, more)
-        x, cost, used = _counted(lambda y: chain.run_segment(len(units), y), x)
+        x, cost, used = _counted(partial(chain.run_segment, len(units)), x)
         segments.append(cost)
     if tuple(x.shape) != (1, classes):
         raise NetworkError(
@@ -88,9 +88,7 @@ def measured(
         Unit(i, name, stages[i], macs[i], kinds.names[i], 4 * torch.Size(shapes[i]).numel())
         for i, name in enumerate(units)
     )
-    return Description(
-        family, model, described, tuple(segments), input_shape, classes, max(work, used), dict(options)
-    )
+    return Description(family, model, described, tuple(segments), input_shape, classes, max(work, used), dict(options))
 
 
 def _counted(part: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, int, int]:

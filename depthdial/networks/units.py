@@ -50,8 +50,8 @@ def find_units(network: nn.Module, patterns: Sequence[str], input_shape: tuple[i
     if refused:
         raise refused[0]
     raise NetworkError(
-        f"{type(network).__name__}: no unit found: no module hands on its input when its weights are zero, as a residual "
-        "block without projection does. Name the units by `units:` if there are any"
+        f"{type(network).__name__}: no unit found: no module hands on its input when its weights are zero, as a "
+        "residual block without projection does. Name the units by `units:` if there are any"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.shards import block_evaluations
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 
 
@@ -38,8 +38,8 @@ class Search(ABC):
     overhead: float = 0.0
     """Cost, in block evaluations over the validation images, of what was measured before the first mask."""
 
-    def __init__(self, arch: Architecture, seed: int = 0) -> None:
-        self.arch = arch
+    def __init__(self, network: Description, seed: int = 0) -> None:
+        self.network = network
         self.rng = np.random.default_rng(seed)
         self.accuracy: dict[Mask, float] = {}
         self._asked: list[Mask] = []
@@ -85,4 +85,4 @@ class Search(ABC):
 
     def better(self, masks: Sequence[Mask]) -> list[Mask]:
         """Known masks, best first: by accuracy, then by cost, then by their strings."""
-        return sorted(masks, key=lambda mask: (-self.accuracy[mask], self.arch.macs(mask), mask))
+        return sorted(masks, key=lambda mask: (-self.accuracy[mask], self.network.macs(mask), mask))

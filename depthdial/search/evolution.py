@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 from depthdial.search.base import Search
 
@@ -22,8 +22,8 @@ class Evolution(Search):
 
     POPULATION = 16
 
-    def __init__(self, arch: Architecture, seed: int = 0, population: int = POPULATION) -> None:
-        super().__init__(arch, seed)
+    def __init__(self, network: Description, seed: int = 0, population: int = POPULATION) -> None:
+        super().__init__(network, seed)
         self.seed, self.population = seed, population
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
@@ -36,7 +36,7 @@ class Evolution(Search):
             masks = [_mask(row) for row in offspring.get("X")]
             stale = stale + 1 if set(masks) <= set(self.accuracy) else 0
             yield masks
-            costs = [self.arch.macs(mask) / self.arch.full_macs for mask in masks]
+            costs = [self.network.macs(mask) / self.network.full_macs for mask in masks]
             offspring.set("F", np.column_stack([costs, [1 - self.accuracy[mask] for mask in masks]]))
             algorithm.tell(infills=offspring)
 
@@ -47,7 +47,7 @@ class Evolution(Search):
         from pymoo.operators.mutation.bitflip import BitflipMutation
         from pymoo.termination import get_termination
 
-        n = self.arch.n_blocks
+        n = self.network.n_units
         algorithm = NSGA2(
             pop_size=self.population,
             sampling=self._first_population(),
@@ -60,7 +60,7 @@ class Evolution(Search):
         return algorithm
 
     def _first_population(self) -> NDArray[np.bool_]:
-        n = self.arch.n_blocks
+        n = self.network.n_units
         rows = np.zeros((self.population, n), bool)
         for row, kept in zip(rows, np.linspace(0, n, self.population).round().astype(int), strict=True):
             row[self.rng.permutation(n)[:kept]] = True

@@ -12,7 +12,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 from depthdial.select.front import pareto_front
 
@@ -24,16 +24,16 @@ REFERENCE_COST = 1.1
 class Measure:
     """Indicators of one network: the reference point is (1.1 of the full MACs, the accuracy of chance)."""
 
-    arch: Architecture
+    network: Description
 
     @property
     def reference(self) -> tuple[float, float]:
         """Cost and accuracy of the reference point."""
-        return REFERENCE_COST, 1 / self.arch.classes
+        return REFERENCE_COST, 1 / self.network.classes
 
     def points(self, accuracies: Mapping[Mask, float]) -> NDArray[np.float64]:
         """The front of measured masks as rows (cost, error), by ascending cost."""
-        cost = costs(self.arch, list(accuracies)) / self.arch.full_macs
+        cost = costs(self.network, list(accuracies)) / self.network.full_macs
         accuracy = np.array(list(accuracies.values()))
         front = pareto_front(cost, accuracy)
         return np.column_stack([cost[front], 1 - accuracy[front]])
@@ -48,14 +48,14 @@ class Measure:
         return float(moocore.igd_plus(self.points(accuracies), ref=truth))
 
 
-def front_of(arch: Architecture, accuracies: Mapping[Mask, float]) -> list[Mask]:
+def front_of(network: Description, accuracies: Mapping[Mask, float]) -> list[Mask]:
     """The masks on the front, by ascending cost; of equal points the mask that sorts first."""
     masks: Sequence[Mask] = sorted(accuracies)
     accuracy = np.array([accuracies[mask] for mask in masks])
-    return [masks[index] for index in pareto_front(costs(arch, masks), accuracy)]
+    return [masks[index] for index in pareto_front(costs(network, masks), accuracy)]
 
 
-def costs(arch: Architecture, masks: Sequence[Mask]) -> NDArray[np.float64]:
+def costs(network: Description, masks: Sequence[Mask]) -> NDArray[np.float64]:
     """Multiply-accumulates of every mask."""
     gates = np.frombuffer("".join(mask.bits for mask in masks).encode(), np.uint8).reshape(len(masks), -1) == ord("1")
-    return arch.fixed_macs + gates @ np.array([block.macs for block in arch.blocks], np.float64)
+    return network.fixed_macs + gates @ np.array([block.macs for block in network.units], np.float64)

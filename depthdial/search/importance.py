@@ -1,6 +1,6 @@
-"""Importance of blocks read off weights and gradients: what the sensitivity ranking was compared with.
+"""Importance of units read off weights and gradients: what the sensitivity ranking was compared with.
 
-All scores are sums over the weights of a block's two convolutions. Gradients are those of the
+All scores are sums over the weights of a unit, its biases and norms left out. Gradients are those of the
 cross-entropy on training images, through the full network in evaluation mode.
 """
 
@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.dial import Dial, Scaling
 
 Groups = Sequence[Sequence[Tensor]]
 
 
-def block_weights(net: ResNet) -> list[list[Tensor]]:
-    """The convolutions' weights of every block."""
-    return [[net.get_parameter(f"blocks.{i}.conv{j}.weight") for j in (1, 2)] for i in range(net.arch.n_blocks)]
+def unit_weights(net: Dial) -> list[list[Tensor]]:
+    """The weights of every unit's convolutions and matrices."""
+    units = [net.get_submodule(unit.name) for unit in net.description.units]
+    return [[weight for weight in unit.parameters() if weight.ndim > 1] for unit in units]
 
 
 def l2_norms(groups: Groups) -> list[float]:
@@ -60,6 +61,6 @@ def hessian_traces(groups: Groups, loss: Tensor, probes: int, generator: torch.G
     return [total / probes for total in totals]
 
 
-def cross_entropy(net: ResNet, scaling: Scaling, images: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy(net: Dial, scaling: Scaling, images: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of images through the full network with its own BatchNorm statistics."""
     return functional.cross_entropy(net(images, None, net.scales(scaling)), labels)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from depthdial.errors import ConfigError
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.search.base import Search
 
@@ -15,16 +15,16 @@ from depthdial.search.base import Search
 class Exhaustive(Search):
     """Every mask, in one generation. Raises ConfigError beyond ``limit`` blocks."""
 
-    def __init__(self, arch: Architecture, limit: int) -> None:
-        if arch.n_blocks > limit:
+    def __init__(self, network: Description, limit: int) -> None:
+        if network.n_units > limit:
             raise ConfigError(
-                f"search: a network of {arch.n_blocks} blocks has 2^{arch.n_blocks} masks, exhaustive_blocks allows "
-                f"2^{limit}; raise exhaustive_blocks or choose another strategy than exhaustive"
+                f"search: a network of {network.n_units} blocks has 2^{network.n_units} masks, exhaustive_blocks "
+                f"allows 2^{limit}; raise exhaustive_blocks or choose another strategy than exhaustive"
             )
-        super().__init__(arch)
+        super().__init__(network)
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        yield list(all_masks(self.arch.n_blocks))
+        yield list(all_masks(self.network.n_units))
 
 
 def nested_masks(n: int, order: Sequence[int]) -> list[Mask]:
@@ -35,20 +35,20 @@ def nested_masks(n: int, order: Sequence[int]) -> list[Mask]:
 class Ranking(Search):
     """Skip the blocks in the order of given scores, the least important first; ties go to the earlier block."""
 
-    def __init__(self, arch: Architecture, scores: Sequence[float], overhead: float = 0.0) -> None:
-        super().__init__(arch)
+    def __init__(self, network: Description, scores: Sequence[float], overhead: float = 0.0) -> None:
+        super().__init__(network)
         self.order = np.argsort(np.asarray(scores), kind="stable").tolist()
         self.overhead = overhead
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        yield nested_masks(self.arch.n_blocks, self.order)
+        yield nested_masks(self.network.n_units, self.order)
 
 
 class RandomRanking(Search):
     """Skip the blocks in random order; when all is measured, in another random order."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        n = self.arch.n_blocks
+        n = self.network.n_units
         while len(self.accuracy) < 2**n:
             yield nested_masks(n, self.rng.permutation(n).tolist())
 
@@ -57,7 +57,7 @@ class Sensitivity(Search):
     """The ranking of Korol et al. (2025): blocks by the accuracy lost when each is skipped alone."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        n = self.arch.n_blocks
+        n = self.network.n_units
         full = Mask.full(n)
         singles = [full.flip(block) for block in range(n)]
         yield [full, *singles]
@@ -69,7 +69,7 @@ class Elimination(Search):
     """Greedy backward elimination: skip the block that costs least accuracy, measure again, and so on."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        mask = Mask.full(self.arch.n_blocks)
+        mask = Mask.full(self.network.n_units)
         yield [mask]
         while mask.kept:
             candidates = [mask.flip(block) for block in mask.kept]
@@ -84,14 +84,14 @@ class Construction(Search):
     ``beam`` masks of each size are extended.
     """
 
-    def __init__(self, arch: Architecture, seed: int = 0, beam: int = 1) -> None:
-        super().__init__(arch, seed)
+    def __init__(self, network: Description, seed: int = 0, beam: int = 1) -> None:
+        super().__init__(network, seed)
         self.beam = beam
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        best = [Mask("0" * self.arch.n_blocks)]
-        yield [*best, Mask.full(self.arch.n_blocks)]
-        for _ in range(self.arch.n_blocks):
+        best = [Mask("0" * self.network.n_units)]
+        yield [*best, Mask.full(self.network.n_units)]
+        for _ in range(self.network.n_units):
             candidates = sorted({mask.flip(block) for mask in best for block in mask.skipped})
             yield candidates
             best = self.better(candidates)[: self.beam]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from depthdial.config.search import LARGEST_EXHAUSTIVE, Strategy
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.description import Description
+from depthdial.networks.dial import Dial, Scaling
 from depthdial.search.base import Search
 from depthdial.search.evolution import Evolution
-from depthdial.search.importance import block_weights, cross_entropy, fisher_information, hessian_traces, l2_norms
+from depthdial.search.importance import cross_entropy, fisher_information, hessian_traces, l2_norms, unit_weights
 from depthdial.search.simple import Construction, Elimination, Exhaustive, RandomRanking, Ranking, Sensitivity
 from depthdial.search.surrogate import Surrogate
 
@@ -28,7 +28,7 @@ class Importance:
     per image, its backward pass 2 n, a product with the Hessian 6 n.
     """
 
-    net: ResNet
+    net: Dial
     scaling: Scaling
     images: torch.Tensor
     labels: torch.Tensor
@@ -37,15 +37,15 @@ class Importance:
 
     def ranking(self, name: Strategy) -> Ranking:
         """The search that skips blocks in the order of the named score."""
-        groups = block_weights(self.net)
+        groups = unit_weights(self.net)
         n, share = len(groups), len(self.labels) / self.n_validation
         if name == "l2":
-            return Ranking(self.net.arch, l2_norms(groups))
+            return Ranking(self.net.description, l2_norms(groups))
         if name == "fisher":
-            return Ranking(self.net.arch, fisher_information(groups, self._losses()), 3 * n * share)
+            return Ranking(self.net.description, fisher_information(groups, self._losses()), 3 * n * share)
         generator = torch.Generator().manual_seed(0)
         traces = hessian_traces(groups, self._loss(self.images, self.labels), self.probes, generator)
-        return Ranking(self.net.arch, traces, (3 + 6 * self.probes) * n * share)
+        return Ranking(self.net.description, traces, (3 + 6 * self.probes) * n * share)
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return cross_entropy(self.net, self.scaling, images, labels)
@@ -56,21 +56,21 @@ class Importance:
 
 
 def make_search(
-    name: Strategy, arch: Architecture, seed: int, importance: Callable[[], Importance], batch: int | None = None
+    name: Strategy, network: Description, seed: int, importance: Callable[[], Importance], batch: int | None = None
 ) -> Search:
     """A new search. ``batch`` overrides the size of generations where the strategy has one."""
     if name == "exhaustive":
-        return Exhaustive(arch, LARGEST_EXHAUSTIVE)
+        return Exhaustive(network, LARGEST_EXHAUSTIVE)
     if name in ("l2", "fisher", "hessian"):
         return importance().ranking(name)
     if name == "sensitivity":
-        return Sensitivity(arch)
+        return Sensitivity(network)
     if name == "random":
-        return RandomRanking(arch, seed)
+        return RandomRanking(network, seed)
     if name == "elimination":
-        return Elimination(arch)
+        return Elimination(network)
     if name == "construction":
-        return Construction(arch, beam=batch or 4)
+        return Construction(network, beam=batch or 4)
     if name == "nsga2":
-        return Evolution(arch, seed, batch or Evolution.POPULATION)
-    return Surrogate(arch, seed, batch or Surrogate.BATCH)
+        return Evolution(network, seed, batch or Evolution.POPULATION)
+    return Surrogate(network, seed, batch or Surrogate.BATCH)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.stats import norm
 
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 from depthdial.search.base import Search
 from depthdial.search.fronts import REFERENCE_COST, costs, front_of
@@ -116,20 +116,20 @@ class Surrogate(Search):
 
     def __init__(
         self,
-        arch: Architecture,
+        network: Description,
         seed: int = 0,
         batch: int = BATCH,
         parents: int = 2,
         candidates: int = 10_000,
         images: int = 256,
     ) -> None:
-        super().__init__(arch, seed)
+        super().__init__(network, seed)
         self.batch, self.parents, self.candidates, self.images = batch, parents, candidates, images
         self._grid: Sequence[tuple[float, ...]] = GRID
         self._fitted = 0
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
-        n = self.arch.n_blocks
+        n = self.network.n_units
         empty = Mask("0" * n)
         yield [Mask.full(n), empty, *(empty.flip(block) for block in range(n)), *self._random(10)]
         while len(self.accuracy) < 2**n:
@@ -137,7 +137,7 @@ class Surrogate(Search):
             yield self._promising(candidates) if candidates else self._random(self.batch)
 
     def _random(self, count: int) -> list[Mask]:
-        n = self.arch.n_blocks
+        n = self.network.n_units
         sizes = np.linspace(0, n, count).round().astype(int)
         return [Mask.from_kept(n, self.rng.permutation(n)[:size].tolist()) for size in sizes]
 
@@ -146,7 +146,7 @@ class Surrogate(Search):
         by_size: dict[int, list[Mask]] = {}
         for mask in self.accuracy:
             by_size.setdefault(len(mask.kept), []).append(mask)
-        parents = set(front_of(self.arch, self.accuracy))
+        parents = set(front_of(self.network, self.accuracy))
         for masks in by_size.values():
             parents.update(self.better(masks)[: self.parents])
         found: set[Mask] = set()
@@ -164,11 +164,11 @@ class Surrogate(Search):
         share = (share * self.images + 0.5) / (self.images + 1)
         rows = _rows(candidates)
         mean, deviation = self._model(_rows(known), np.log(share / (1 - share))).predict(rows)
-        front = front_of(self.arch, self.accuracy)
+        front = front_of(self.network, self.accuracy)
         points = np.column_stack(
-            [costs(self.arch, front) / self.arch.full_macs, [self.accuracy[mask] for mask in front]]
+            [costs(self.network, front) / self.network.full_macs, [self.accuracy[mask] for mask in front]]
         )
-        gain = expected_improvement(costs(self.arch, candidates) / self.arch.full_macs, mean, deviation, points)
+        gain = expected_improvement(costs(self.network, candidates) / self.network.full_macs, mean, deviation, points)
         kept = (rows > 0).sum(axis=1)
         # Replayed on another processor, linear algebra differs in its last digits; the order must not.
         worth = np.array([float(f"{value:.6e}") for value in gain / np.maximum(kept, 1)])

@@ -14,8 +14,8 @@ from depthdial.errors import ConfigError
 from depthdial.evaluate.tables import masks_of, read_masks
 from depthdial.evaluate.tasks import training_sample
 from depthdial.files import write_json
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import Scaling
+from depthdial.networks.description import Description
+from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights
 from depthdial.search.base import Generation
@@ -44,7 +44,7 @@ def ask_masks(
     net, _ = load_weights(weights)
     search = make_search(
         settings.strategy,
-        net.arch,
+        net.description,
         settings.seed,
         lambda: load_importance(weights, images, settings, scaling),
         settings.batch,
@@ -102,33 +102,33 @@ def compare_on(
 
     ``batch`` is the size of generations, where a strategy has one, in place of the strategy's own.
     """
-    arch = importance.net.arch
-    measure, exhaustive = Measure(arch), 2**arch.n_blocks - 1
-    runs, fronts = [], [_front_rows("truth", 0, arch, truth)]
+    network = importance.net.description
+    measure, exhaustive = Measure(network), 2**network.n_units - 1
+    runs, fronts = [], [_front_rows("truth", 0, network, truth)]
     for strategy in strategies:
         for seed in range(seeds if strategy in RANDOM else 1):
-            search = make_search(strategy, arch, seed, lambda: importance, batch)
+            search = make_search(strategy, network, seed, lambda: importance, batch)
             history = run(search, lambda asked: {mask: truth[mask] for mask in asked}, budget * exhaustive)
             steps = progress(measure, history, search.overhead, truth)
             steps.insert(0, "strategy", strategy)
             steps.insert(1, "search_seed", seed)
             runs.append(steps)
             known = {mask: value for generation in history for mask, value in generation.accuracies.items()}
-            fronts.append(_front_rows(strategy, seed, arch, known))
+            fronts.append(_front_rows(strategy, seed, network, known))
     table = pd.concat(runs, ignore_index=True)
     table["share_of_exhaustive"] = table["block_evaluations"] / exhaustive
     table["reference_cost"], table["reference_accuracy"] = measure.reference
     return table, pd.concat(fronts, ignore_index=True)
 
 
-def _front_rows(strategy: str, seed: int, arch: Architecture, accuracies: Mapping[Mask, float]) -> pd.DataFrame:
-    front = front_of(arch, accuracies)
+def _front_rows(strategy: str, seed: int, network: Description, accuracies: Mapping[Mask, float]) -> pd.DataFrame:
+    front = front_of(network, accuracies)
     return pd.DataFrame(
         {
             "strategy": strategy,
             "search_seed": seed,
             "mask": [mask.bits for mask in front],
-            "macs": [arch.macs(mask) for mask in front],
+            "macs": [network.macs(mask) for mask in front],
             "val_accuracy": [accuracies[mask] for mask in front],
         }
     )

@@ -23,7 +23,7 @@ from depthdial.config.benchmark import CostModel as Settings
 from depthdial.errors import ArtefactError, MeasurementError
 from depthdial.files import write_json
 from depthdial.networks.configurations import Configuration, slot_names
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 
 
@@ -102,14 +102,14 @@ def cost_masks(n: int, settings: Settings) -> list[Mask]:
     return list(chosen)
 
 
-def cost_configurations(arch: Architecture, settings: Settings) -> tuple[Configuration, ...]:
+def cost_configurations(network: Description, settings: Settings) -> tuple[Configuration, ...]:
     """The masks of ``cost_masks`` as configurations; nothing is known of their accuracy, so its interval is [0, 1]."""
-    masks = cost_masks(arch.n_blocks, settings)
+    masks = cost_masks(network.n_units, settings)
     return tuple(
         Configuration(
             name=name,
             mask=str(mask),
-            macs=arch.macs(mask),
+            macs=network.macs(mask),
             on_front=False,
             validation_accuracy=0.0,
             validation_low=0.0,
@@ -119,21 +119,21 @@ def cost_configurations(arch: Architecture, settings: Settings) -> tuple[Configu
     )
 
 
-def fit_cost_model(table: pd.DataFrame, arch: Architecture, device: str, held_out: int) -> CostModel:
+def fit_cost_model(table: pd.DataFrame, network: Description, device: str, held_out: int) -> CostModel:
     """Fit to a device's latency table of ``cost_masks``, whose last ``held_out`` rows are kept aside.
 
-    Raises MeasurementError if there are too few masks for the shapes of the network's blocks.
+    Raises MeasurementError if there are too few masks for the kinds of the network's units.
     """
     masks = [Mask(bits) for bits in table["mask"]]
     measured = table["latency_ms"].to_numpy(np.float64)
     macs = table["macs"].to_numpy(np.float64)
-    shapes = {block.index: (block.in_channels, block.out_channels, block.stride, block.size) for block in arch.blocks}
-    groups = list(dict.fromkeys(shapes.values()))
-    design = np.array([[1.0, *(sum(shapes[b] == shape for b in mask.kept) for shape in groups)] for mask in masks])
+    kinds = [unit.kind for unit in network.units]
+    groups = list(dict.fromkeys(kinds))
+    design = np.array([[1.0, *(sum(kinds[unit] == kind for unit in mask.kept) for kind in groups)] for mask in masks])
     fitted = len(masks) - held_out
     if fitted < 2 or np.linalg.matrix_rank(design[:fitted]) < design.shape[1]:
         raise MeasurementError(
-            f"device {device}: {fitted} masks are too few for {len(groups)} shapes of blocks; raise "
+            f"device {device}: {fitted} masks are too few for {len(groups)} kinds of units; raise "
             f"benchmark.cost_model.masks"
         )
     line = np.column_stack([np.ones(len(masks)), macs / macs.max()])
@@ -145,7 +145,7 @@ def fit_cost_model(table: pd.DataFrame, arch: Architecture, device: str, held_ou
         device=device,
         network=str(table["network"].iloc[0]),
         base_ms=float(parameters[0]),
-        blocks_ms=tuple(contributions[shapes[block.index]] for block in arch.blocks),
+        blocks_ms=tuple(contributions[kind] for kind in kinds),
         fitted=fitted,
         held_out=held_out,
         mean_error=float(errors.mean()),

@@ -12,13 +12,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from depthdial.files import atomic_path
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.dial import Dial
 
 logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
-    path: Path, net: ResNet, optimiser: torch.optim.Optimizer, key: str, history: list[dict[str, Any]]
+    path: Path, net: Dial, optimiser: torch.optim.Optimizer, key: str, history: list[dict[str, Any]]
 ) -> None:
     """Write the state after ``len(history)`` epochs; ``key`` says which settings made it."""
     tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
@@ -31,7 +31,7 @@ def save_checkpoint(
         save_file(tensors, temporary, metadata)
 
 
-def load_checkpoint(path: Path, net: ResNet, optimiser: torch.optim.Optimizer, key: str) -> list[dict[str, Any]]:
+def load_checkpoint(path: Path, net: Dial, optimiser: torch.optim.Optimizer, key: str) -> list[dict[str, Any]]:
     """Restore the state if there is one made with the same settings; return its history, else an empty one."""
     if not path.exists():
         return []

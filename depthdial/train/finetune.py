@@ -11,7 +11,7 @@ import torch
 from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe, Sandwich
 from depthdial.data.images import ImagesInfo, Split
-from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.dial import Dial, Scaling
 from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
 from depthdial.train.batches import Batches, stream_seed
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def finetune(
-    net: ResNet,
+    net: Dial,
     masks: Sequence[Mask],
     scaling: Scaling,
     settings: Finetune,
@@ -33,7 +33,7 @@ def finetune(
     split: Split,
     checkpoint: Path,
     key: str,
-) -> ResNet:
+) -> Dial:
     """Train ``net`` further on ``masks``, the full one first; resumes at every epoch as `train` does.
 
     Every step trains the full network and one other mask, drawn anew, on the same images; the other learns from

@@ -21,8 +21,9 @@ from depthdial.config.training import Recipe
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.data.tensors import Images
 from depthdial.errors import ConfigError
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet, Scaling
+from depthdial.networks.build import dial
+from depthdial.networks.description import Description
+from depthdial.networks.dial import Dial, Scaling
 from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
 from depthdial.train.batches import Batches, stream_seed
@@ -48,7 +49,7 @@ def training_device(recipe: Recipe) -> torch.device:
 
 
 def train(
-    arch: Architecture,
+    network: Description,
     survival: Survival | None,
     recipe: Recipe,
     seed: int,
@@ -56,7 +57,7 @@ def train(
     splits: tuple[Split, Split],
     checkpoint: Path,
     key: str,
-) -> tuple[ResNet, list[dict[str, Any]]]:
+) -> tuple[Dial, list[dict[str, Any]]]:
     """Train on the first of ``splits``, watch accuracy on the second; return the network and its history.
 
     ``checkpoint`` is written after every epoch and taken up again if it was made under the same ``key``,
@@ -67,7 +68,7 @@ def train(
     """
     device = training_device(recipe)
     torch.manual_seed(stream_seed(seed, "initialisation", 0))
-    net = ResNet(arch, survival.probabilities(arch.n_blocks) if survival else None).to(device)
+    net = dial(network, survival.probabilities(network.n_units) if survival else None).to(device)
     if recipe.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimiser = make_optimiser(net, recipe)
@@ -106,7 +107,7 @@ def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def _epoch(
-    net: ResNet, optimiser: torch.optim.Optimizer, batches: Batches, recipe: Recipe, seed: int, epoch: int
+    net: Dial, optimiser: torch.optim.Optimizer, batches: Batches, recipe: Recipe, seed: int, epoch: int
 ) -> dict[str, float]:
     """One pass over the images; what it cost and the mean loss, as columns of the history."""
     generator = torch.Generator().manual_seed(stream_seed(seed, "epoch", epoch))
@@ -134,19 +135,19 @@ def _epoch(
         "seconds": time.perf_counter() - started,
         "processor_seconds": time.process_time() - processor,
         "side": side,
-        "open_share": sum(map(sum, executed)) / (batches.count * len(net.blocks)),
-        "mmacs": sum(_macs(net.arch, gates, side) for gates in executed) / batches.count / 1e6,
+        "open_share": sum(map(sum, executed)) / (batches.count * net.description.n_units),
+        "mmacs": sum(_macs(net.description, gates, side) for gates in executed) / batches.count / 1e6,
     }
 
 
-def _macs(arch: Architecture, gates: Sequence[bool], side: int) -> float:
+def _macs(network: Description, gates: Sequence[bool], side: int) -> float:
     """Multiply-accumulates of one image forward; those of the convolutions go with the area of the image."""
-    return arch.macs(Mask("".join("01"[gate] for gate in gates))) * (side / arch.image_size) ** 2
+    return network.macs(Mask("".join("01"[gate] for gate in gates))) * (side / network.input_shape[1]) ** 2
 
 
 @torch.no_grad()
 def validate(
-    net: ResNet, info: ImagesInfo, split: Split, device: torch.device, scaling: Scaling, batch: int = 512
+    net: Dial, info: ImagesInfo, split: Split, device: torch.device, scaling: Scaling, batch: int = 512
 ) -> float:
     """Accuracy in [0, 1] of the full network in evaluation mode."""
     net.eval()

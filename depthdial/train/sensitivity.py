@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.dial import Dial
 
 
 @torch.no_grad()
-def sensitivities(net: ResNet, images: Tensor, labels: Tensor) -> list[float]:
+def sensitivities(net: Dial, images: Tensor, labels: Tensor) -> list[float]:
     """Rise of the loss on ``images`` (N, C, H, W) when each block alone is closed.
 
     BatchNorm takes the statistics of the images themselves; the network is left as it is.
     """
     probe = copy.deepcopy(net).train()
-    n = len(probe.blocks)
+    n = probe.description.n_units
 
     def loss(closed: int | None) -> float:
         gates = [index != closed for index in range(n)]

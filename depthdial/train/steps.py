@@ -11,27 +11,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from depthdial.config.training import Recipe, Sandwich
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.dial import Dial
 
 
-def sandwich_gates(net: ResNet, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:
+def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:
     """Gates of the networks of one sandwich step: the full one, the smallest, random ones."""
-    n = len(net.blocks)
+    n = net.description.n_units
     kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
     smallest = tuple(index in kept for index in range(n))
-    draw = nested_gates if sandwich.draw == "nested" else ResNet.draw_gates
+    draw = nested_gates if sandwich.draw == "nested" else Dial.draw_gates
     return [(True,) * n, smallest, *(draw(net, generator) for _ in range(sandwich.random))]
 
 
-def nested_gates(net: ResNet, generator: torch.Generator) -> tuple[bool, ...]:
+def nested_gates(net: Dial, generator: torch.Generator) -> tuple[bool, ...]:
     """Gates of a network that keeps the first blocks of every stage, one to all of them with equal probability."""
-    per_stage = len(net.blocks) // 3
-    depths = torch.randint(1, per_stage + 1, (3,), generator=generator).tolist()
-    return tuple(place < depth for depth in depths for place in range(per_stage))
+    stages = net.description.stages
+    depths = [int(torch.randint(1, units + 1, (), generator=generator)) for units in stages]
+    return tuple(place < depth for units, depth in zip(stages, depths, strict=True) for place in range(units))
 
 
 def sandwich_step(
-    net: ResNet,
+    net: Dial,
     images: Tensor,
     labels: Tensor,
     gates: Sequence[Sequence[bool]],
@@ -49,7 +49,7 @@ def sandwich_step(
 
 
 def backward(
-    net: ResNet,
+    net: Dial,
     images: Tensor,
     targets: Tensor,
     gates: Sequence[bool],

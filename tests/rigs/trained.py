@@ -15,7 +15,8 @@ from depthdial.compare.runs import Trained
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.evaluate.tasks import test_table as tested_masks
-from depthdial.networks.description import Architecture
+from depthdial.networks.description import WEIGHTS, Description
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, all_masks
 
 N_IMAGES = 200
@@ -37,8 +38,8 @@ def plant(
     place = folder / name / f"seed{seed}"
     place.mkdir(parents=True)
     generator = np.random.default_rng(seed)
-    arch = Architecture(depth, 4, 1, 8, 10)
-    full = Mask.full(arch.n_blocks)
+    arch = Architecture(depth, 4, 1, 8, 10).describe()
+    full = Mask.full(arch.n_units)
     seconds = about.pop("seconds", 10.0)
     said = {
         "dataset": "made-up",
@@ -50,8 +51,8 @@ def plant(
     }
     said |= {"recipe": {"name": "brief", "epochs": 4}, "validation_accuracy": accuracies[full.bits]}
     said |= {"versions": {"torch": "0"}} | about
-    values = {"architecture": arch.to_dict(), "survival": [0.5] * arch.n_blocks, "about": said}
-    save_file({"nothing": np.zeros(1, np.float32)}, place / "weights.safetensors", pack_metadata("weights-1", values))
+    values = {"network": arch.to_dict(), "survival": [0.5] * arch.n_units, "about": said}
+    save_file({"nothing": np.zeros(1, np.float32)}, place / "weights.safetensors", pack_metadata(WEIGHTS, values))
     history = {
         "epoch": range(1, 5),
         "processor_seconds": seconds,
@@ -59,7 +60,7 @@ def plant(
         "open_share": 0.75 if role == "dial" else 1.0,
     }
     pd.DataFrame(history).to_csv(place / "history.csv", index=False)
-    masks = sorted(all_masks(arch.n_blocks)) if role != "static" else [full]
+    masks = sorted(all_masks(arch.n_units)) if role != "static" else [full]
     values_of = [accuracies.get(mask.bits, 0.5) for mask in masks]
     table = mask_table(arch, Evaluation(tuple(masks), N_IMAGES, packed(values_of, generator)))
     write_masks(place / "masks.parquet", table, {"scaling": "survival", "recalibrated": True})
@@ -68,11 +69,11 @@ def plant(
         return Trained(place)
     known = dict(zip(masks, values_of, strict=True))
     within = {"full": full, "50 %": best(known, arch, 0.5 * arch.full_macs)}
-    if arch.depth > 8:
-        within["small"] = best(known, arch, Architecture(8, 4, 1, 8, 10).full_macs)
+    if depth > 8:
+        within["small"] = best(known, arch, Architecture(8, 4, 1, 8, 10).describe().full_macs)
     within["as trained"] = full
     budgets = _tested(list(within.values()), known, generator, list(within)).rename(columns={"name": "budget"})
-    macs = {"50 %": arch.full_macs // 2, "small": Architecture(8, 4, 1, 8, 10).full_macs}
+    macs = {"50 %": arch.full_macs // 2, "small": Architecture(8, 4, 1, 8, 10).describe().full_macs}
     budgets["budget_macs"] = [macs.get(name, arch.full_macs) for name in within]
     budgets["macs"] = [arch.macs(mask) for mask in within.values()]
     budgets.to_parquet(place / "budgets.parquet")
@@ -83,7 +84,7 @@ def plant(
     return Trained(place)
 
 
-def best(known: dict[Mask, float], arch: Architecture, macs: float) -> Mask:
+def best(known: dict[Mask, float], arch: Description, macs: float) -> Mask:
     """The most accurate mask of at most so many MACs."""
     return max((mask for mask in known if arch.macs(mask) <= macs), key=lambda mask: (known[mask], -arch.macs(mask)))
 

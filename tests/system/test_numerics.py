@@ -9,7 +9,7 @@ import pytest
 from depthdial.config.targets import Target, Tiles, Variant, load_targets
 from depthdial.deploy.gate import check_configuration, run_tool
 from depthdial.deploy.pack import pack
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from tests.unit.deploy_case import Case
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,10 @@ from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
 from depthdial.deploy.manifest import Manifest
+from depthdial.networks.build import dial
 from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_statistics, save_weights
 
@@ -24,11 +25,11 @@ ARCH = Architecture(depth=8, width=4, in_channels=3, image_size=8, classes=5)
 HOST = Target(triple="x86_64-unknown-linux-gnu", cpu="host")
 
 
-def random_network(arch: Architecture = ARCH, seed: int = 0) -> ResNet:
+def random_network(arch: Architecture = ARCH, seed: int = 0) -> Dial:
     """A network whose BatchNorm has statistics of its own, as after training."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    net = ResNet(arch, [1 - 0.5 * (i + 1) / arch.n_blocks for i in range(arch.n_blocks)]).eval()
+    net = dial(arch.describe(), [1 - 0.5 * (i + 1) / arch.n_blocks for i in range(arch.n_blocks)]).eval()
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             with torch.no_grad():
@@ -64,7 +65,7 @@ class Case:
             Configuration(
                 name=name,
                 mask=mask,
-                macs=arch.macs(Mask(mask)),
+                macs=arch.describe().macs(Mask(mask)),
                 on_front=True,
                 validation_accuracy=0.5,
                 validation_low=0.4,

@@ -20,7 +20,7 @@ from depthdial.compare.skipping import skipping
 from depthdial.compare.training import trained_table, training_time
 from depthdial.evaluate.budgets import best_within
 from depthdial.networks.configurations import Configuration, ConfigurationSet
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.statistics.intervals import Interval, difference, mean, paired, ratio, same_images, share
 from tests.rigs.trained import plant
@@ -231,7 +231,7 @@ def test_recipes_are_compared_within_a_shape(tmp_path: Path, dials: list) -> Non
 
 def test_hypervolume_by_hand(tmp_path: Path) -> None:
     run = plant(tmp_path, "dial", "dial", 0, 8, {"000": 0.5, "111": 0.9} | dict.fromkeys(["100", "010", "001"], 0.1))
-    arch = Architecture(8, 4, 1, 8, 10)
+    arch = Architecture(8, 4, 1, 8, 10).describe()
     low = arch.fixed_macs / arch.full_macs
     assert front_hypervolume(run) == pytest.approx((1 - low) * 0.4 + 0.1 * 0.8)
 

@@ -25,7 +25,7 @@ from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
 from depthdial.files import DIGESTS, digests, write_json
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_weights
 from tests.unit.deploy_case import ARCH, HOST, Case, flip

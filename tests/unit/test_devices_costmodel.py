@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from depthdial.config.benchmark import CostModel as Settings
 from depthdial.errors import ArtefactError, MeasurementError
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.select.latency_model import (
     cost_masks,
@@ -21,7 +21,7 @@ from depthdial.select.latency_model import (
     write_cost_model,
 )
 
-ARCH = Architecture(20, 16, 1, 8, 10)
+ARCH = Architecture(20, 16, 1, 8, 10).describe()
 BLOCKS = np.array([0.02, 0.02, 0.02, 0.05, 0.01, 0.01, 0.09, 0.03, 0.03])
 
 
@@ -87,7 +87,7 @@ def test_masks_are_different_reproducible_and_begin_with_the_full_network(n: int
 
 
 def test_few_dozen_masks_are_enough_for_a_deep_network() -> None:
-    deep = Architecture(110, 16, 3, 32, 10)
+    deep = Architecture(110, 16, 3, 32, 10).describe()
     masks = cost_masks(54, Settings())
     frame = pd.DataFrame(
         {
@@ -103,7 +103,7 @@ def test_few_dozen_masks_are_enough_for_a_deep_network() -> None:
 
 def test_too_few_masks_and_foreign_masks_are_refused(tmp_path: Path) -> None:
     masks = cost_masks(9, Settings())[:5]
-    with pytest.raises(MeasurementError, match="3 masks are too few for 5 shapes of blocks"):
+    with pytest.raises(MeasurementError, match="3 masks are too few for 5 kinds of units"):
         fit_cost_model(table(masks), ARCH, "pi", 2)
     model = fit_cost_model(table(cost_masks(9, Settings())), ARCH, "pi", 8)
     with pytest.raises(ArtefactError, match="the cost model has 9 blocks, mask 101 has 3"):

@@ -16,11 +16,12 @@ from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, merge_masks, read_masks, write_masks
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet, extract
+from depthdial.networks.build import dial
+from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, all_masks
 
-ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=10)
+ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=10).describe()
 MASKS = st.lists(st.integers(0, 511), min_size=1, max_size=12).map(
     lambda values: [Mask(format(value, "09b")) for value in values]
 )
@@ -28,10 +29,10 @@ ABOUT = {"scaling": "none", "seconds": 1.0, "block_evaluations": 3}
 
 
 @pytest.fixture(scope="module")
-def net() -> ResNet:
+def net() -> Dial:
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    net = ResNet(ARCH, [1 - place / 18 for place in range(1, 10)])
+    net = dial(ARCH, [1 - place / 18 for place in range(1, 10)])
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -52,9 +53,9 @@ def data() -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def alone(net: ResNet, mask: Mask, scaling: str, calibration: Tensor | None, batches: list[Tensor]) -> Tensor:
+def alone(net: Dial, mask: Mask, scaling: str, calibration: Tensor | None, batches: list[Tensor]) -> Tensor:
     """The mask as a plain module; statistics by PyTorch's training mode with momentum 1."""
-    static = extract(net, mask, scaling).to(memory_format=torch.channels_last)
+    static = net.extract(mask, scaling).to(memory_format=torch.channels_last)
     with torch.no_grad():
         if calibration is not None:
             for module in static.modules():
@@ -91,7 +92,7 @@ def test_statistics_are_those_of_pytorch(net, data):
     calibration, _, _ = data
     mask = Mask("101100010")
     found = Engine(net, "survival", calibration).statistics([mask])[mask]
-    static = extract(net, mask, "survival")
+    static = net.extract(mask, "survival")
     for module in static.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
@@ -129,7 +130,7 @@ def test_too_little_memory_is_refused_with_the_amount_needed(net, data):
 
 
 def test_a_mask_of_another_network_is_refused(net, data):
-    with pytest.raises(ValueError, match="mask 101 has 3 blocks, the network has 9"):
+    with pytest.raises(ValueError, match="mask 101 has 3 units, the network has 9"):
         Engine(net).evaluate([Mask("101")], data[1], data[2])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthdial.config.select import Select
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import all_masks
 from depthdial.select.choose import choose
 from depthdial.select.front import best_subset, hypervolume, pareto_front, shortfall
@@ -55,9 +55,9 @@ def test_hypervolume_by_hand() -> None:
 
 
 def table(accuracy: dict[str, float], default: float) -> pd.DataFrame:
-    arch = Architecture(8, 4, 1, 8, 10)
+    arch = Architecture(8, 4, 1, 8, 10).describe()
     rows = []
-    for mask in all_masks(arch.n_blocks):
+    for mask in all_masks(arch.n_units):
         value = accuracy.get(str(mask), default)
         rows.append(
             {

@@ -20,8 +20,9 @@ from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.evaluate.tables import merge_masks, read_masks
 from depthdial.evaluate.tasks import evaluate_asked, evaluate_shard
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.build import dial
+from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.networks.weights import save_weights
 from depthdial.search.base import Generation
@@ -33,14 +34,14 @@ from depthdial.search.strategies import RANDOM, Importance, make_search
 from depthdial.search.surrogate import Model, Surrogate, expected_improvement
 from depthdial.search.tasks import ask_masks, compare_on, compare_searches, load_importance, read_asked
 
-ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=3)
+ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=3).describe()
 FIRST, SECOND = 1, 2
 """The planted network's blocks that matter; both have the MACs of a block without a change of stage."""
 
 
-def planted() -> ResNet:
+def planted() -> Dial:
     """Block 1 finds intensities of at least 1, block 2 those of 2; the other blocks add nothing."""
-    net = ResNet(ARCH)
+    net = dial(ARCH)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             parameter.fill_(1.0 if "bn" in name and name.endswith("weight") else 0.0)
@@ -78,7 +79,7 @@ def look_up(masks):
 def importance() -> Importance:
     images, labels = planted_images()
     torch.manual_seed(0)
-    return Importance(ResNet(ARCH).eval(), "none", images, labels, 20, 2)
+    return Importance(dial(ARCH).eval(), "none", images, labels, 20, 2)
 
 
 def test_the_engine_finds_the_front_of_a_planted_network():
@@ -128,7 +129,7 @@ def test_telling_other_masks_than_asked_is_refused(importance):
 def test_exhaustive_asks_for_all_and_is_refused_beyond_the_limit():
     assert len(Exhaustive(ARCH, 9).ask()) == 512
     with pytest.raises(ConfigError, match=r"54 blocks has 2\^54 masks.*exhaustive_blocks allows 2\^15"):
-        Exhaustive(Architecture(110, 4, 1, 8, 10), 15)
+        Exhaustive(Architecture(110, 4, 1, 8, 10).describe(), 15)
 
 
 # --- rankings, by hand ---
@@ -147,7 +148,7 @@ def test_sensitivity_skips_dead_blocks_first_then_by_loss():
 
 
 def test_scores_are_skipped_from_the_least_with_ties_to_the_earlier_block():
-    arch = Architecture(8, 1, 1, 4, 2)
+    arch = Architecture(8, 1, 1, 4, 2).describe()
     assert [m.bits for m in Ranking(arch, [2.0, 1.0, 1.0]).ask()] == ["000", "100", "101", "111"]
 
 
@@ -194,7 +195,7 @@ def test_hessian_trace_is_unbiased_where_weights_interact():
 def test_hypervolume_and_igd_of_a_front_by_hand():
     measure = Measure(ARCH)
     assert measure.reference == (1.1, 1 / 3)
-    base, step = ARCH.fixed_macs / ARCH.full_macs, ARCH.blocks[FIRST].macs / ARCH.full_macs
+    base, step = ARCH.fixed_macs / ARCH.full_macs, ARCH.units[FIRST].macs / ARCH.full_macs
     known = look_up([FRONT[0], FRONT[1]])
     expected = step * (0.5 - 1 / 3) + (REFERENCE_COST - base - step) * (0.8 - 1 / 3)
     assert measure.hypervolume(known) == pytest.approx(expected)
@@ -257,7 +258,7 @@ def test_expected_improvement_without_doubt_is_the_area_gained():
 
 
 def test_the_surrogate_can_measure_every_mask():
-    arch = Architecture(8, 2, 1, 8, 3)
+    arch = Architecture(8, 2, 1, 8, 3).describe()
     history = run(Surrogate(arch, 0), lambda masks: dict.fromkeys(masks, 0.5), budget=1e9)
     assert len({mask for generation in history for mask in generation.accuracies}) == 8
 
@@ -274,7 +275,7 @@ def files(tmp_path_factory):
         folder / "images.safetensors", "planted", ["0", "1", "2"], dict.fromkeys(("train", "validation", "test"), split)
     )
     torch.manual_seed(0)
-    save_weights(folder / "weights.safetensors", ResNet(ARCH), {})
+    save_weights(folder / "weights.safetensors", dial(ARCH), {})
     return folder / "weights.safetensors", folder / "images.safetensors", folder
 
 

@@ -26,7 +26,7 @@ from depthdial.deploy.tiles import (
     store_vectors,
 )
 from depthdial.errors import DeployError
-from depthdial.networks.description import Architecture
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 CONFIGURED = """\

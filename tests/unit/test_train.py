@@ -12,8 +12,10 @@ from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe, Sandwich
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.errors import ConfigError
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.build import dial
+from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_resnet import Block
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
@@ -23,7 +25,7 @@ from depthdial.train.schedule import learning_rate_factor
 from depthdial.train.sensitivity import handed_out, sensitivities
 from depthdial.train.steps import backward, sandwich_gates, sandwich_step
 
-ARCH = Architecture(8, 4, 1, 8, 3)
+ARCH = Architecture(8, 4, 1, 8, 3).describe()
 LINEAR = Survival(last=0.5)
 INFO = ImagesInfo("toy", ("a", "b", "c"), (0.5,), (0.25,), (1, 8, 8))
 
@@ -100,7 +102,7 @@ def test_a_checkpoint_of_other_settings_or_a_broken_one_is_not_taken_up(tmp_path
 
 def test_closed_blocks_are_not_executed(tmp_path: Path, monkeypatch) -> None:
     executed = []
-    branch = loop.ResNet.__init__.__globals__["Block"].branch
+    branch = Block.branch
     monkeypatch.setattr(
         "depthdial.networks.families.he_resnet.Block.branch",
         lambda self, x: (executed.append(self.training), branch(self, x))[1],
@@ -161,9 +163,9 @@ def test_augmentation_moves_and_mirrors_whole_images() -> None:
     assert 60 < mirrored < 140
 
 
-def small_net(seed: int = 0) -> ResNet:
+def small_net(seed: int = 0) -> Dial:
     torch.manual_seed(seed)
-    return ResNet(Architecture(14, 4, 1, 8, 3), Survival().probabilities(6))
+    return dial(Architecture(14, 4, 1, 8, 3).describe(), Survival().probabilities(6))
 
 
 def batch(count: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
@@ -234,8 +236,14 @@ def test_sandwiches_begin_when_the_full_network_has_something_to_teach(tmp_path:
 
 def test_low_resolutions_come_first_and_for_equally_many_epochs(tmp_path: Path, monkeypatch) -> None:
     sides = []
-    stem = ResNet.stem
-    monkeypatch.setattr(ResNet, "stem", lambda self, x: (self.training and sides.append(x.shape[-1]), stem(self, x))[1])
+    forward = Dial.forward
+
+    def watched(self, x, *rest, **named):
+        if self.training:
+            sides.append(x.shape[-1])
+        return forward(self, x, *rest, **named)
+
+    monkeypatch.setattr(Dial, "forward", watched)
     train(tmp_path, epochs=4, resolutions=(0.5, 1.0))
     assert sides == [4] * 12 + [8] * 12
     with pytest.raises(ValueError, match=r"must rise from above 0 to 1, as in \[0.5, 0.75, 1\], got \[1.0, 0.5\]"):
@@ -265,7 +273,7 @@ def test_survival_by_sensitivity_keeps_the_values_of_the_linear_rule(tmp_path: P
     assert sorted(net.survival, reverse=True) == list(Survival(last=0.4).probabilities(3))
 
 
-def finetuned(path: Path, key: str = "k", epochs: int = 3, **changes) -> ResNet:
+def finetuned(path: Path, key: str = "k", epochs: int = 3, **changes) -> Dial:
     net, _ = train(path, epochs=4, key="start")
     masks = [Mask("111"), Mask("101"), Mask("100")]
     settings = Finetune(epochs=epochs, learning_rate=0.05)
@@ -277,7 +285,7 @@ def test_finetuning_serves_the_configurations_and_resumes(tmp_path: Path, monkey
     started, _ = train(tmp_path, epochs=4, key="start")
     whole = finetuned(tmp_path, key="whole")
 
-    def loss(net: ResNet, bits: str) -> float:
+    def loss(net: Dial, bits: str) -> float:
         images, labels = batch(48)
         logits = net.train()(images, [bit == "1" for bit in bits])
         return torch.nn.functional.cross_entropy(logits, labels).item()

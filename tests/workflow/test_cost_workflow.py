@@ -12,9 +12,9 @@ import yaml
 
 from depthdial.data.images import Split, save_images
 from depthdial.devices.records import read_records
+from depthdial.networks.build import dial
 from depthdial.networks.configurations import read_configurations
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.weights import save_weights
 from depthdial.select.latency_model import predicted_latency, read_cost_model
 
@@ -58,7 +58,9 @@ def folder(tmp_path: Path) -> Path:
     images, labels = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8), torch.randint(0, 10, (40,))
     splits = dict.fromkeys(("train", "validation", "test"), Split(images.numpy(), labels.numpy()))
     save_images(tmp_path / "results/e/d/images.safetensors", "d", list("0123456789"), splits)
-    save_weights(tmp_path / DIAL / "seed0/weights.safetensors", ResNet(Architecture(14, 4, 1, 8, 10)), {"seed": 0})
+    save_weights(
+        tmp_path / DIAL / "seed0/weights.safetensors", dial(Architecture(14, 4, 1, 8, 10).describe()), {"seed": 0}
+    )
     return tmp_path
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from depthdial.data.images import Split, save_images
 from depthdial.evaluate.tables import read_masks
-from depthdial.networks.description import Architecture
-from depthdial.networks.families.he_resnet import ResNet
+from depthdial.networks.build import dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_weights
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     save_images(
         data / "images.safetensors", "d", list("0123456789"), dict.fromkeys(("train", "validation", "test"), split)
     )
-    save_weights(data / "dial/seed0/weights.safetensors", ResNet(Architecture(26, 2, 1, 8, 10)), {})
+    save_weights(data / "dial/seed0/weights.safetensors", dial(Architecture(26, 2, 1, 8, 10).describe()), {})
     return tmp_path
 
 

@@ -7,8 +7,9 @@ zero-padded channels), so every block can be skipped: all of them are units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from depthdial.networks.description import Bypass, Description, Unit, stages_of
 
@@ -97,6 +98,15 @@ class Architecture:
             work_bytes=3 * 4 * self.width * self.image_size**2,
             options={"depth": self.depth, "width": self.width},
         )
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Architecture:
+        """The inverse of ``to_dict``."""
+        return cls(**{name: int(value) for name, value in values.items()})
 
     @classmethod
     def of(cls, network: Description) -> Architecture:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from depthdial.errors import NetworkError
@@ -11,7 +13,7 @@ def build(model: str, input_shape: tuple[int, int, int], classes: int) -> nn.Mod
     """The network with random weights. Raises NetworkError without timm or for a name that it does not know."""
     try:
         import timm
-        from timm.layers import DropPath
+        from timm.layers.drop import DropPath
     except ImportError:
         raise NetworkError("family: timm is not installed; pip install 'depthdial[timm]'") from None
     if not timm.is_model(model):
@@ -20,7 +22,7 @@ def build(model: str, input_shape: tuple[int, int, int], classes: int) -> nn.Mod
     channels, height, width = input_shape
     about = timm.get_pretrained_cfg(model)
     fixed = about is not None and about.fixed_input_size and about.input_size[1:] != (height, width)
-    given = {"img_size": (height, width)} if fixed else {}
+    given: dict[str, Any] = {"img_size": (height, width)} if fixed else {}
     network: nn.Module = timm.create_model(model, pretrained=False, num_classes=classes, in_chans=channels, **given)
     for module in network.modules():
         if isinstance(module, DropPath):
