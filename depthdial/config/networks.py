@@ -120,17 +120,14 @@ class Network(Section):
 
     @property
     def shape(self) -> tuple[str, ...]:
-        """What networks that are alike but for their training have in common."""
+        """What it is: networks of one shape differ in training alone."""
         return (self.family, str(self.depth), str(self.width), str(self.model), str(self.module))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Depth and width: networks of one shape differ in training alone."""
-        return self.depth, self.width
 
     @property
     def shape_name(self) -> str:
         """The shape in words."""
+        if self.depth is None:
+            return str(self.model or self.module)
         return f"ResNet-{self.depth}" + (f", width {self.width}" if self.width != 16 else "")
 
     @property

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from depthdial.artefacts import AGAIN, read_json, reading
 from depthdial.errors import ArtefactError
-from depthdial.files import read_json, write_json
+from depthdial.files import write_json
 from depthdial.networks.masks import Mask
 
 FORMAT = "network-1"
@@ -140,8 +141,6 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     values = read_json(path)
     found = values.pop("format", "nothing") if isinstance(values, dict) else "nothing"
     if found != FORMAT:
-        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; delete it and run again")
-    try:
+        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; {AGAIN}")
+    with reading(path, "the description of a network"):
         return Description.from_dict(values)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ArtefactError(f"{path}: not the description of a network ({error!r})") from None
