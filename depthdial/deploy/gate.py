@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from depthdial.artefacts import read_array
 from depthdial.config.targets import Target
+from depthdial.deploy.calls import RUN
 from depthdial.deploy.manifest import Gate, Manifest, device_arguments, module_arguments
+from depthdial.deploy.tools import installed_tools, runtime_tools
 from depthdial.errors import DeployError
 
 log = logging.getLogger(__name__)
@@ -124,16 +126,7 @@ def run_tool(target: Target, cache: Path) -> list[str] | None:
     of another architecture are fetched once into ``cache``.
     """
     if platform.machine() == target.architecture:
-        return [installed_tool("iree-run-module")]
+        return [str(installed_tools()[RUN])]
     if target.emulator and shutil.which(target.emulator[0]):
-        from depthdial.deploy.tools import RUN, runtime_tools
-
         return [*target.emulator, str(runtime_tools(target.architecture, cache)[RUN])]
     return None
-
-
-def installed_tool(name: str) -> str:
-    """Path of a tool of the installed runtime."""
-    import iree._runtime_libs as runtime
-
-    return str(Path(next(iter(runtime.__path__))) / name)

@@ -13,15 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from depthdial.artefacts import read_json, reading
 from depthdial.config.targets import Tiles
+from depthdial.deploy.calls import call_arguments
 from depthdial.deploy.processor import Processor
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_json
 
 NAME = "manifest.json"
-WEIGHTS_SCOPE = "weights"
-NORMALISATION_SCOPE = "batchnorm"
-
-
 AGAIN = "link or copy the bundle again"
 SIGNATURE = "manifest.json.sig"
 """Beside the manifest, if somebody signed it."""
@@ -254,13 +251,8 @@ def module_arguments(manifest: Manifest, configuration: str, gate_input: int = 0
     ``device_arguments`` they are complete.
     """
     chosen = manifest.named(configuration)
-    return [
-        f"--module={chosen.module}",
-        f"--parameters={WEIGHTS_SCOPE}={manifest.weights}",
-        f"--parameters={NORMALISATION_SCOPE}={chosen.batchnorm}",
-        f"--function={configuration}",
-        f"--input=@{manifest.gate.inputs[gate_input]}",
-    ]
+    fixed_input = manifest.gate.inputs[gate_input]
+    return call_arguments(chosen.module, manifest.weights, chosen.batchnorm, configuration, fixed_input)
 
 
 def gate_arguments(manifest: Manifest, configuration: str, gate_input: int = 0) -> list[str]:

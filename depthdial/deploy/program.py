@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE
+from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
 from depthdial.networks.families.he_shapes import Architecture, BlockShape
 from depthdial.networks.masks import Mask
 

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from depthdial.artefacts import read_array
 from depthdial.data.images import normalise
 from depthdial.deploy.archive import archive_index
+from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
 from depthdial.deploy.gate import require
 from depthdial.deploy.manifest import (
-    NORMALISATION_SCOPE,
-    WEIGHTS_SCOPE,
     Manifest,
     device_arguments,
     read_manifest,

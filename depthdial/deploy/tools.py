@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
+from depthdial.deploy.calls import BENCHMARK, RUN
 from depthdial.errors import DeviceError
 from depthdial.files import atomic_folder
 
 PACKAGE = "iree-base-runtime"
-BENCHMARK = "iree-benchmark-module"
-RUN = "iree-run-module"
 TOOLS = (BENCHMARK, RUN)
 WHEEL_FILES = tuple(f"iree/_runtime_libs/{name}" for name in TOOLS)
 """Where the tools lie in the wheel. It has others of the same name that were built for tracing, slower and larger."""
@@ -38,6 +37,16 @@ def runtime_version() -> str:
         raise DeviceError(f"{PACKAGE} is not installed here; install requirements.lock") from None
 
 
+def installed_tools() -> dict[str, Path]:
+    """The tools of the installed runtime by name, which run on this machine. Raises DeviceError if it has none."""
+    runtime_version()
+    inside = [path for path in files(PACKAGE) or () if path.as_posix() in WHEEL_FILES]
+    found = {path.name: Path(str(path.locate())) for path in inside}
+    if set(found) != set(TOOLS):
+        raise DeviceError(f"{PACKAGE} as it is installed here lacks {' or '.join(TOOLS)}; install {LOCK.name}")
+    return found
+
+
 def runtime_tools(machine: str, cache: Path) -> dict[str, Path]:
     """The tools for ``x86_64`` or ``aarch64`` by name: the installed ones, or from a wheel fetched once into ``cache``.
 
@@ -47,10 +56,7 @@ def runtime_tools(machine: str, cache: Path) -> dict[str, Path]:
     if machine not in ELF_MACHINES.values():
         raise DeviceError(f"there is no wheel of {PACKAGE} for {machine}; name a `runtime` that the device already has")
     if sys.platform == "linux" and MACHINES.get(platform.machine()) == machine:
-        inside = [path for path in files(PACKAGE) or () if path.as_posix() in WHEEL_FILES]
-        found = {path.name: Path(str(path.locate())) for path in inside}
-        if set(found) == set(TOOLS):
-            return found
+        return installed_tools()
     folder = cache / f"{PACKAGE}-{wanted}-{machine}"
     with _alone(cache):
         if not all((folder / name).is_file() for name in TOOLS):

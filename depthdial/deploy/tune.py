@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import statistics
@@ -15,10 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from depthdial.artefacts import read_array, read_record
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
+from depthdial.deploy.calls import BENCHMARK, RUN, call_arguments, parse_report, timing_arguments
 from depthdial.deploy.compile import Compiler
-from depthdial.deploy.gate import installed_tool, require, run
-from depthdial.deploy.manifest import NORMALISATION_SCOPE, WEIGHTS_SCOPE, Gate, device_arguments
+from depthdial.deploy.gate import require, run
+from depthdial.deploy.manifest import Gate, device_arguments
 from depthdial.deploy.program import program
+from depthdial.deploy.tools import installed_tools
 from depthdial.errors import DeployError
 from depthdial.files import write_json
 from depthdial.networks.configurations import FULL
@@ -113,34 +114,21 @@ def _result(target: str, threads: int, samples: dict[str, list[float]], refused:
 
 
 def _arguments(module: Path) -> list[str]:
-    return [
-        f"--module={module}",
-        f"--parameters={WEIGHTS_SCOPE}=weights.irpa",
-        f"--parameters={NORMALISATION_SCOPE}=batchnorm/{FULL}.irpa",
-        f"--function={FULL}",
-        "--input=@gate/input0.npy",
-    ]
+    """How a module of the full network alone is called in the folder that ``export`` wrote."""
+    return call_arguments(str(module), "weights.irpa", f"batchnorm/{FULL}.irpa", FULL, "gate/input0.npy")
 
 
 def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
     """The numerics gate on the first fixed input."""
     found = module.with_suffix(".npy")
     arguments = [*device_arguments(1), *_arguments(module), f"--output=@{found}"]
-    run([installed_tool("iree-run-module"), *arguments], exported, about)
+    run([str(installed_tools()[RUN]), *arguments], exported, about)
     gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
     require(read_array(found), read_array(exported / "gate" / f"{FULL}.0.npy"), gate, about)
 
 
 def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int) -> list[float]:
     """Latencies in ms of ``count`` single inferences by IREE's benchmark tool, after a warm-up."""
-    command = [
-        installed_tool("iree-benchmark-module"),
-        *arguments,
-        f"--benchmark_repetitions={WARM_UP + count}",
-        "--benchmark_min_time=1x",
-        "--benchmark_format=json",
-    ]
-    rows = json.loads(run(command, folder, about))["benchmarks"]
-    scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0}
-    taken = [row["real_time"] * scale[row["time_unit"]] for row in rows if row["run_type"] == "iteration"]
-    return taken[WARM_UP:]
+    command = [str(installed_tools()[BENCHMARK]), *arguments, *timing_arguments(WARM_UP + count)]
+    report = parse_report(run(command, folder, about))
+    return [one.real_time for one in report.benchmarks[WARM_UP:]]

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
 
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
+from depthdial.deploy.calls import BENCHMARK, RUN, Report, parse_report, timing_arguments
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
-from depthdial.deploy.tools import BENCHMARK, RUN
 from depthdial.devices.meters import Idle, Meter, judge, judge_idle, open_meter, settle_idle
 from depthdial.devices.provision import Bundle
 from depthdial.devices.records import Window
@@ -64,30 +63,6 @@ class Verdict:
     def text(self) -> str:
         """The rejected rounds in words."""
         return "; ".join(f"round {number}: {', '.join(why)}" for number, why in self.reasons.items() if why)
-
-
-class Inference(BaseModel, allow_inf_nan=False):
-    """One timed inference, as the benchmark tool reports it."""
-
-    real_time: float = Field(gt=0)
-    cpu_time: float = Field(ge=0)
-
-
-class _Context(BaseModel):
-    load_avg: tuple[float, ...] = ()
-
-
-class Report(BaseModel):
-    """What is read of a report of the benchmark tool."""
-
-    context: _Context
-    benchmarks: tuple[Inference, ...] = Field(min_length=1)
-    """Times in milliseconds."""
-
-    @property
-    def timed_s(self) -> float:
-        """What all inferences took."""
-        return sum(one.real_time for one in self.benchmarks) / 1000
 
 
 class Bench:
@@ -214,8 +189,7 @@ class Bench:
 
     def _repeated(self, count: int) -> list[str]:
         """Arguments for ``count`` inferences, each timed alone, after warming up."""
-        arguments = ["--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
-        return [*arguments, f"--benchmark_min_warmup_time={self.settings.warm_up_ms / 1000:g}"]
+        return [*timing_arguments(count), f"--benchmark_min_warmup_time={self.settings.warm_up_ms / 1000:g}"]
 
     def _long_enough(self, job: Job) -> tuple[Finished, Report, list[str]]:
         """Run a window; again with more inferences if it was shorter than it must be, but not for ever."""
@@ -235,7 +209,7 @@ class Bench:
         self, job: Job, extra: Sequence[str], limit_s: float, tick_ms: int | None = None
     ) -> tuple[Finished, Report]:
         arguments = module_arguments(job.bundle.manifest, job.configuration.name)
-        command = [*self.program(BENCHMARK), *arguments, "--benchmark_format=json", *extra]
+        command = [*self.program(BENCHMARK), *arguments, *extra]
         done = self._run(command, job.folder, limit_s, tick_ms)
         if done.status:
             why = f"took longer than {limit_s:.0f} s" if done.overdue else f"status {done.status}"
@@ -353,22 +327,3 @@ def judge_rounds(windows: Sequence[Window], settings: Benchmark) -> Verdict:
             reasons[window.round].append(f"clock at {furthest:.0f} MHz, level {clock_level:.0f} MHz")
     fixed = {number: tuple(why) for number, why in reasons.items()}
     return Verdict(fixed, sum(not why for why in fixed.values()) >= settings.rounds)
-
-
-def parse_report(text: str) -> Report:
-    """The single inferences in a report of the benchmark tool.
-
-    Raises JSONDecodeError if it is cut short and DeviceError if it says something else than times in milliseconds.
-    """
-    values = json.loads(text)
-    try:
-        runs = [entry for entry in values["benchmarks"] if entry["run_type"] == "iteration"]
-        if any(entry["time_unit"] != "ms" or entry.get("error_occurred") for entry in runs):
-            raise ValueError("a run that failed, or not in ms")
-        return Report.model_validate({"context": values["context"], "benchmarks": runs})
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        why = str(error.errors()[0]["loc"]) if isinstance(error, ValidationError) else str(error)
-        raise DeviceError(
-            f"expected the times of inferences in ms from {BENCHMARK}, got {text[:300]!r} ({why}); is that tool, "
-            f"or what `launcher` names, of another version?"
-        ) from None

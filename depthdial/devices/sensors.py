@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthdial import __version__
-from depthdial.deploy.tools import BENCHMARK, runtime_version
+from depthdial.deploy.calls import BENCHMARK
+from depthdial.deploy.tools import runtime_version
 from depthdial.devices.records import Environment
 from depthdial.devices.session import Finished, Session
 from depthdial.runs.provenance import git_commit

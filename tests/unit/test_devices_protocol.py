@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pandera.errors import SchemaError
 
 from depthdial.config.benchmark import Benchmark
+from depthdial.deploy.calls import parse_report
 from depthdial.deploy.manifest import Accuracy, BundledConfiguration, CompiledFor, Gate, Input, Manifest
 from depthdial.devices.benchmark import model_if_doubted
-from depthdial.devices.protocol import judge_rounds, parse_report
+from depthdial.devices.protocol import judge_rounds
 from depthdial.devices.records import Energy, read_records, write_records
 from depthdial.devices.table import SCHEMA, latency_table, median_interval
 from depthdial.errors import ArtefactError, DeviceError, MeasurementError
