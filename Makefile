@@ -47,8 +47,8 @@ docs: schema  ## redraw the graph of the rules in docs/rulegraph.md
 bench-masks: env  ## time the mask evaluation and compare the searches (JSON on the last line)
 	@$(BIN)/python -m benchmarks.masks
 
-bench-deploy: env  ## compare the compiled configurations with ONNX Runtime and OpenVINO
-	@$(BIN)/python -m benchmarks.deploy
+bench-deploy: env  ## compare compiled configurations with ONNX Runtime and OpenVINO; TARGET=x86-64-v3: held to AVX2
+	@$(BIN)/python -m benchmarks.deploy --target $(or $(TARGET),host)
 
 bench-schedule: env  ## time the solver and replay the held-out traces
 	@$(BIN)/python -m benchmarks.schedule

@@ -1,11 +1,14 @@
 """Deployment, measured on this machine: against ONNX Runtime and OpenVINO, in time, on disk and in memory.
 
-``make bench-deploy`` runs it. What is compared is measured in turn, in rounds; latencies are of single inferences
-of one image, float32, random weights. The table goes to docs/benchmarks/deploy.md, JSON to the last line of output.
+``make bench-deploy`` runs it, ``make bench-deploy TARGET=x86-64-v3`` with what is compiled for another target that
+this machine runs; OpenVINO is held to the same vectors then, ONNX Runtime cannot be. What is compared is measured in
+turn, in rounds; latencies are of single inferences of one image, float32, random weights. Figures and tables go to a
+section of docs/benchmarks/deploy.md, one for each kind of processor and target, JSON to the last line of output.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -21,13 +24,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
-from benchmarks.deploy_page import Json, summary, table
-from depthdial.config.targets import load_targets
+from benchmarks.deploy_page import Json, page, section, summary
+from depthdial.config.targets import Target, Variant, load_targets
 from depthdial.deploy.compile import Compiler
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
+from depthdial.deploy.processor import Processor, processor
 from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tune import single_inferences
+from depthdial.devices.processors import cache_files, identity, title
 from depthdial.files import write_text
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
@@ -39,6 +44,7 @@ ROUNDS = 40
 SAMPLES = 16
 GEMM_SIDES = (256, 384, 768)
 """Sides of square matrices whose product is timed; the fastest is the machine's peak."""
+TARGETS = ROOT / "config" / "targets.yaml"
 Call = Callable[[], Any]
 Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
@@ -113,13 +119,13 @@ def _write_onnx(folder: Path, model: Path, arch: Architecture) -> None:
     torch.onnx.export(net.extract(Mask.full(arch.n_blocks)), (example,), str(model), dynamo=False)
 
 
-def against_peers(folders: Mapping[int, Path]) -> Json:
+def against_peers(folders: Mapping[int, Path], target: Target) -> Json:
     """The full networks by depth, threads and library: latency in ms, and against ours by rounds."""
     found: Json = {}
     for depth, folder in folders.items():
         image = np.load(folder / "bundle" / "gate" / "input0.npy")
         for threads in (1, 2):
-            ours, untiled = Bundle(folder / "bundle", threads), Untiled(folder / "bundle", threads)
+            ours, untiled = Bundle(folder / "bundle", threads), Untiled(folder / "bundle", threads, target)
             calls: dict[str, Call] = {
                 "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
                 "depthdial, compiler's tiles": lambda b=untiled, x=image[0]: b.logits(x, "c00"),
@@ -158,16 +164,19 @@ def gemm(side: int) -> Call:
 class Untiled(Bundle):
     """The full network as iree-compile cuts it on its own."""
 
+    def __init__(self, folder: Path, threads: int, target: Target) -> None:
+        super().__init__(folder, threads)
+        self.target = target.model_copy(update={"variants": {"compiler": Variant()}})
+
     def load(self, name: str) -> None:
         """Compile and load."""
         if name not in self._functions:
             path = self.folder.parent / "untiled.vmfb"
             if not path.exists():
                 arch = Architecture.from_dict(self.manifest.architecture)
-                target = load_targets(ROOT / "config" / "targets.yaml")["host"]
                 text = program(arch, {name: Mask.full(arch.n_blocks)})
                 compiler = Compiler("untiled", self.folder.parent / "untiled.log")
-                path.write_bytes(compiler.module(text, target, "compiler"))
+                path.write_bytes(compiler.module(text, self.target, "compiler"))
             self._functions[name] = self.open(path, self.manifest.named(name).batchnorm)[name]
 
 
@@ -292,24 +301,23 @@ def storage(bundles: Mapping[str, Path]) -> Json:
     return {name: {"bytes": size(folder), **memory(folder)} for name, folder in bundles.items()}
 
 
-def measure(work: Path) -> Json:
-    """Everything, on ResNet-20, -56 and -110 for images of 32 x 32 x 3."""
+def measure(work: Path, target: str) -> Json:
+    """Everything, on ResNet-20, -56 and -110 for images of 32 x 32 x 3, compiled for a target of targets.yaml."""
     folders = {}
     for depth in DEPTHS:
         folders[depth] = work / f"resnet{depth}"
         masks = (
             skipping(architecture(depth), CONFIGURATIONS) if depth == 56 else [Mask.full(architecture(depth).n_blocks)]
         )
-        make_bundle(folders[depth], architecture(depth), masks)
+        make_bundle(folders[depth], architecture(depth), masks, target)
     folder, arch = folders[56], architecture(56)
-    full = arch.describe().full_macs
     bundles = {
-        "one": make_packed(folder, 1),
+        "one": make_packed(folder, 1, target),
         "apart": folder / "bundle",
-        "packed": make_packed(folder, CONFIGURATIONS),
+        "packed": make_packed(folder, CONFIGURATIONS, target),
     }
     stored = storage(bundles)  # before this process maps the weights too, and shares their pages
-    latencies = against_peers(folders)
+    latencies = against_peers(folders, load_targets(TARGETS)[target])
     products = {side: latencies["resnet56 1t"].pop(f"GEMM {side}") for side in GEMM_SIDES}
     return {
         "latencies": latencies,
@@ -317,24 +325,49 @@ def measure(work: Path) -> Json:
         "switch": {name: switching(bundles[name]) for name in ("packed", "apart")},
         "storage": stored,
         "streams_per_s": streams(folder, arch, os.cpu_count() or 1),
-        "share_of_gemm_peak": min(full / side**3 / row["ours_over_it"] for side, row in products.items()),
+        "share_of_gemm_peak": min(arch.full_macs / side**3 / row["ours_over_it"] for side, row in products.items()),
     }
 
 
+def here() -> dict[str, str]:
+    """What kind of processor this machine has."""
+    files = {key: Path(path) for key, path in cache_files("/sys", 0).items()}
+    caches = {key: path.read_text().strip() for key, path in files.items() if path.exists()}
+    return identity(Path("/proc/cpuinfo").read_text(), caches, str(os.cpu_count()))
+
+
+def held_to(target: Processor, host: Processor) -> str | None:
+    """To what oneDNN, which OpenVINO computes with, must be held to have no wider vectors than the target.
+
+    oneDNN reads it from ``ONEDNN_MAX_CPU_ISA``. ONNX Runtime's MLAS asks the processor alone; it has no such switch.
+    """
+    if target.floats >= host.floats:
+        return None
+    return {4: "SSE41", 8: "AVX2" if target.fused else "AVX"}[target.floats]
+
+
 def main() -> None:
-    """Measure, write the page, print JSON."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    """Measure, write the section, print JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--target", default="host", help="name of a target in config/targets.yaml that runs here")
+    name = parser.parse_args().target
+    targets = load_targets(TARGETS)
+    core = processor(targets[name])
+    if held := held_to(core, processor(targets["host"])):
+        os.environ["ONEDNN_MAX_CPU_ISA"] = held
     about = {
-        "cpu": models[0].split(":")[1].strip() if models else "unknown CPU",
-        "cores": os.cpu_count(),
+        "title": title(here()) + ("" if name == "host" else f"; compiled for {name}"),
+        "processor": core.model_dump(),
+        "held": held,
         "load": round(os.getloadavg()[0], 1),
         "commit": git_commit(),
         "versions": versions("iree-base-runtime", "onnxruntime", "openvino"),
     }
     with tempfile.TemporaryDirectory() as work:
-        found = measure(Path(work))
-    figures = summary(found)
-    write_text(ROOT / "docs" / "benchmarks" / "deploy.md", table(found, figures, about))
+        found = measure(Path(work), name)
+    figures = summary(found, ("OpenVINO",) if held else ("ONNX Runtime", "OpenVINO"))
+    path = ROOT / "docs" / "benchmarks" / "deploy.md"
+    write_text(path, page(path.read_text(), about["title"], section(found, figures, about)))
     print(json.dumps({**figures, "about": about}))  # noqa: T201
 
 

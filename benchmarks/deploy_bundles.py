@@ -64,25 +64,25 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     write_configurations(folder / "configurations.json", chosen)
 
 
-def make_bundle(folder: Path, arch: Architecture, masks: list[Mask]) -> Path:
-    """Export, compile for the host as the workflow would, check and link."""
+def make_bundle(folder: Path, arch: Architecture, masks: list[Mask], name: str = "host") -> Path:
+    """Export, compile for the target ``name`` as the workflow would, check and link."""
     folder.mkdir(parents=True)
     random_network(folder, arch, masks)
-    target = load_targets(ROOT / "config" / "targets.yaml")["host"]
+    target = load_targets(ROOT / "config" / "targets.yaml")[name]
     files = {name: folder / f"{name}.safetensors" for name in ("weights", "images")}
     configurations, settings = folder / "configurations.json", Deploy()
     export(files["weights"], None, configurations, files["images"], settings, folder / "exported")
     modules = {}
-    for name, mask in zip(slot_names(len(masks)), masks, strict=True):
-        modules[name] = folder / "modules" / f"{name}.vmfb"
+    for slot, mask in zip(slot_names(len(masks)), masks, strict=True):
+        modules[slot] = folder / "modules" / f"{slot}.vmfb"
         compile_configuration(
             arch,
             mask,
             target,
-            names=(f"resnet{arch.depth}", name, "host"),
-            output=modules[name],
-            side_file=modules[name].with_suffix(".json"),
-            log_path=modules[name].with_suffix(".log"),
+            names=(f"resnet{arch.depth}", slot, name),
+            output=modules[slot],
+            side_file=modules[slot].with_suffix(".json"),
+            log_path=modules[slot].with_suffix(".log"),
         )
     tool = run_tool(target, folder / "cache")
     bundle = folder / "bundle"
@@ -102,9 +102,9 @@ def skipping(arch: Architecture, count: int) -> list[Mask]:
     ]
 
 
-def make_packed(folder: Path, count: int) -> Path:
+def make_packed(folder: Path, count: int, name: str = "host") -> Path:
     """The first ``count`` configurations of a bundle packed as for a product."""
-    target = load_targets(ROOT / "config" / "targets.yaml")["host"]
+    target = load_targets(ROOT / "config" / "targets.yaml")[name]
     packed = folder / f"packed{count}"
     names, log = slot_names(count), folder / f"packed{count}.log"
     pack(folder / "bundle", names, target, packed, log_path=log, tool=run_tool(target, folder / "cache"))

@@ -10,6 +10,7 @@ import numpy as np
 from depthdial import __version__
 from depthdial.deploy.calls import BENCHMARK
 from depthdial.deploy.tools import runtime_version
+from depthdial.devices.processors import cache_files, identity
 from depthdial.devices.records import Environment
 from depthdial.devices.session import Finished, Session
 from depthdial.runs.provenance import git_commit
@@ -126,9 +127,8 @@ def fingerprint(session: Session, tools: str) -> dict[str, str]:
     }
     read = session.read(list(files.values()))
     found = {name: read[path].strip("\0") for name, path in files.items() if path in read}
-    for name, program in (("kernel", ("uname", "-srvm")), ("cores_online", ("getconf", "_NPROCESSORS_ONLN"))):
-        found[name] = session.text(*program) or "unknown"
-    found["cpu"] = _processor(session.text("cat", "/proc/cpuinfo") or "")
+    found["kernel"] = session.text("uname", "-srvm") or "unknown"
+    found |= processor(session)
     digest = session.text("sha256sum", "--", f"{tools}/{BENCHMARK}") or "unknown"
     found["tool_sha256"] = digest.split(" ")[0]
     found["iree"] = runtime_version() if session.device.runtime == "wheel" else "the device's own"
@@ -138,13 +138,10 @@ def fingerprint(session: Session, tools: str) -> dict[str, str]:
     return {name: value[:300] for name, value in found.items()}
 
 
-def _processor(cpuinfo: str) -> str:
-    """Name of the processor from /proc/cpuinfo: `model name` on x86, implementer and part on Arm."""
-    pairs: dict[str, str] = {}
-    for line in cpuinfo.splitlines():
-        key, _, value = line.partition(":")
-        pairs.setdefault(key.strip(), value.strip())
-    if "model name" in pairs:
-        return pairs["model name"]
-    parts = [pairs[key] for key in ("Hardware", "Model", "CPU implementer", "CPU part", "CPU variant") if key in pairs]
-    return " ".join(parts) or "unknown"
+def processor(session: Session) -> dict[str, str]:
+    """What kind of processor the measured cores are of, as the device says it."""
+    files = cache_files(session.device.sysfs, session.device.pinned[0])
+    said = session.read(list(files.values()))
+    caches = {key: said[path] for key, path in files.items() if path in said}
+    cores = session.text("getconf", "_NPROCESSORS_ONLN") or "unknown"
+    return identity(session.text("cat", "/proc/cpuinfo") or "", caches, cores)
