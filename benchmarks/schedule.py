@@ -21,12 +21,13 @@ from depthdial.files import write_text
 from depthdial.replay.compare import compare
 from depthdial.replay.policies import Scheduled
 from depthdial.replay.simulate import plan, replay
+from depthdial.replay.tables import Scores, read_scores
 from depthdial.schedule import solve as solving
 from depthdial.schedule.build import build_schedule
 from depthdial.schedule.choices import choices_of, read_latency_table
 from depthdial.schedule.table import ScheduleTable
 from depthdial.traces.trace import Trace, read_traces
-from tests.rigs.schedules import latency_table, random_problem
+from tests.rigs.schedules import latency_table, random_problem, scores_of
 from tests.rigs.serving import KEYS, Agreement, serve_for_real
 
 ROOT = Path(__file__).parents[1]
@@ -72,16 +73,18 @@ def plain_model_s(seed: int, limit_s: float = 60.0) -> float:
     return time.perf_counter() - start
 
 
-def measured_table() -> tuple[pd.DataFrame, str, str]:
-    """The latency table to replay with, the dial's name, and where the table is from."""
+def measured_table() -> tuple[pd.DataFrame, Scores, str, str]:
+    """The latency table to replay with, test accuracies, the dial's name, and where the table is from."""
     for path in sorted(ROOT.glob("results/digits/digits/*/bench/*/latency.parquet")):
         table = read_latency_table(path)
+        tested = [path.parents[3] / network / "seed0/test.parquet" for network in set(table["network"])]
         noisy = "" if table["valid"].any() else ", a noisy machine"
-        return table, path.parts[-4], f"measured ({path.parts[-2]}{noisy})"
-    return latency_table(), "resnet20-sd", "made up"
+        return table, read_scores(tested), path.parts[-4], f"measured ({path.parts[-2]}{noisy})"
+    table = latency_table()
+    return table, scores_of(table), "resnet20-sd", "made up"
 
 
-def policies(table: pd.DataFrame, network: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def policies(table: pd.DataFrame, scores: Scores, network: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every policy on every held-out trace of the default experiment; and the parts of the selector."""
     settings, traces = Schedule(), Traces()
 
@@ -93,7 +96,7 @@ def policies(table: pd.DataFrame, network: str) -> tuple[pd.DataFrame, pd.DataFr
     full = schedule.full_latency_ms
     training = read_traces(files(traces.estimate), traces.estimate_seeds, full)
     held_out = read_traces(files(traces.held_out), traces.held_out_seeds, full)
-    summary = compare(table, schedule, settings, training, held_out).summary
+    summary = compare(table, scores, schedule, settings, training, held_out).summary
     return summary, parts_table(table, schedule, training, held_out)
 
 
@@ -133,8 +136,8 @@ def main() -> None:
     """Measure, write the tables, print the keys."""
     times = solve_times()
     plain = [plain_model_s(seed) for seed in SEEDS[:2]]
-    table, network, source = measured_table()
-    summary, parts = policies(table, network)
+    table, scores, network, source = measured_table()
+    summary, parts = policies(table, scores, network)
     with tempfile.TemporaryDirectory() as folder:
         real = serve_for_real(Path(folder), rounds=4, steps=300)
     write_text(ROOT / "docs/benchmarks/schedule.md", report(times, plain, summary, parts, source, real))

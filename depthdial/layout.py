@@ -105,10 +105,19 @@ def earlier_shards(experiment: Experiment, place: Place, seed: int | str, genera
     return [place.seed(seed, f"search/generation{g}/shard{s}.parquet") for g in range(generation) for s in shards]
 
 
+def finetuned(experiment: Experiment, network: str) -> bool:
+    """Whether a network is trained further on its configurations before it is deployed."""
+    return experiment.finetune is not None and experiment.network(network).role == "dial"
+
+
 def deployed_weights(experiment: Experiment, place: Place, seed: int | str) -> str:
     """The weights of a network's configurations: a dial's may be fine-tuned on them."""
-    finetuned = experiment.finetune is not None and experiment.network(place.network).role == "dial"
-    return place.seed(seed, f"{'finetuned' if finetuned else 'weights'}.safetensors")
+    return place.seed(seed, f"{'finetuned' if finetuned(experiment, place.network) else 'weights'}.safetensors")
+
+
+def deployed_configurations(experiment: Experiment, place: Place, seed: int | str) -> str:
+    """The configurations of a network, with the validation accuracies of the weights that are deployed."""
+    return place.seed(seed, f"{'finetuned' if finetuned(experiment, place.network) else 'configurations'}.json")
 
 
 def tuning(study: Study, place: Place, seed: int | str, target: str, machine: str) -> list[str]:

@@ -107,6 +107,11 @@ def deployed_weights(w):
     return layout.deployed_weights(C, place(w), w.seed)
 
 
+def deployed_configurations(w):
+    """The configurations of a network, with the validation accuracies of these weights."""
+    return layout.deployed_configurations(C, place(w), w.seed)
+
+
 def bundles_of(*roles):
     """The bundles of the networks of some roles, of the dial itself without any, for the target of a device."""
     return lambda w: layout.bundles(C, place(w), DEVICES[w.device].target, C.names(*roles) if roles else [w.network])
@@ -133,7 +138,7 @@ GATE = C.deploy.model_dump(mode="json", include={"gate_images", "tolerance_absol
 IREE = versions("iree-base-compiler")["iree-base-compiler"]
 # What comparisons read beside the weights of a network: of one that was searched; of a dial also what fine-tuning gave.
 SEARCHED_FILES = ["weights.safetensors", "budgets.parquet", "masks.parquet", "history.csv"]
-FINETUNED_FILES = ["finetuned.csv", "test.parquet"] if C.finetune else []
+FINETUNED_FILES = ["configurations.json", "finetuned.json", "test.parquet"] if C.finetune else []
 
 
 def figure_outputs(figure):

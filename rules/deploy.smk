@@ -82,9 +82,8 @@ rule link_bundle:
     """Put a bundle together; what can run here passes the numerics gate first."""
     input:
         exported=f"{SEED_FOLDER}/exported",
-        configurations=f"{SEED_FOLDER}/configurations.json",
+        configurations=deployed_configurations,
         images=IMAGES,
-        test=f"{SEED_FOLDER}/test.parquet",
         modules=lambda w: layout.compiled(C, place(w), w.seed, w.target),
     output:
         bundle=directory(f"{SEED_FOLDER}/bundle/{{target}}"),

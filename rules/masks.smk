@@ -43,15 +43,38 @@ rule collect_masks:
         "../workflow_scripts/collect_masks.py"
 
 
+rule calibrate_configurations:
+    """Take the BatchNorm statistics of the chosen configurations on training images."""
+    input:
+        weights=deployed_weights,
+        images=IMAGES,
+        configurations=f"{SEED_FOLDER}/configurations.json",
+    output:
+        batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
+    log:
+        "logs/{experiment}/calibrate_configurations/{dataset}-{network}-seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=rising(C.evaluate.memory_mb + 2000),
+        runtime=rising(60),
+        gpu=gpus(C.evaluate.device),
+    params:
+        settings=lambda w: plain(C.evaluation(w.network)),
+        code=code_digest("depthdial.evaluate"),
+    script:
+        "../workflow_scripts/calibrate_configurations.py"
+
+
 rule score_configurations:
-    """Read the test split, once, for the chosen configurations; write their BatchNorm statistics."""
+    """Read the test split for the chosen configurations; nothing that is deployed or measured depends on it."""
     input:
         weights=deployed_weights,
         images=IMAGES,
         configurations=f"{SEED_FOLDER}/configurations.json",
     output:
         test=f"{SEED_FOLDER}/test.parquet",
-        batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
     log:
         "logs/{experiment}/score_configurations/{dataset}-{network}-seed{seed}.log",
     conda:

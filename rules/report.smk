@@ -6,7 +6,8 @@ rule write_report:
     input:
         dial_figures=figure_files(STUDY, DIALS, "svg"),
         device_figures=figure_files(STUDY, PLACES, "svg"),
-        latency=[place.stage("bench", "latency.parquet") for place in PLACES],
+        configurations=[place.table("configurations") for place in PLACES],
+        equal_time=[place.table("equal_time") for place in PLACES],
         records=[place.stage("bench", "records.jsonl") for place in PLACES],
         cost=layout.cost_models(C, DIALS),
         schedule=[place.stage("schedule", "schedule.json") for place in PLACES],

@@ -30,6 +30,7 @@ rule replay_traces:
     input:
         latency=ON_DEVICE.stage("bench", "latency.parquet"),
         schedule=ON_DEVICE.stage("schedule", "schedule.json"),
+        test=lambda w: layout.of_seeds(place(w), [w.network, *C.names("static")], [C.deploy.seed], "test.parquet"),
         estimate=STUDY.estimate_files,
         held_out=STUDY.held_out_files,
     output:

@@ -29,7 +29,7 @@ rule finetune:
         images=IMAGES,
     output:
         weights=f"{SEED_FOLDER}/finetuned.safetensors",
-        table=f"{SEED_FOLDER}/finetuned.csv",
+        configurations=f"{SEED_FOLDER}/finetuned.json",
     log:
         "logs/{experiment}/finetune/{dataset}-{network}-seed{seed}.log",
     benchmark:

@@ -2,24 +2,21 @@
 
 from typing import Any
 
-import pandas as pd
-
+from depthdial.artefacts import read_table
 from depthdial.compare.equal import configurations, equal_time
 from depthdial.compare.files import write_csv
 from depthdial.compare.runs import at
-from depthdial.networks.configurations import read_configurations
 from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:
     """Write ``output.equal_time`` and ``output.configurations``."""
     configure_logging(smk.log[0])
-    latency = pd.read_parquet(smk.input.latency)
+    latency = read_table(smk.input.latency)
     (dial,), statics = at(smk.input.dial), at(smk.input.static)
     control = next(iter(at(smk.input.control)), None)
-    chosen = read_configurations(dial.folder / "configurations.json")
-    write_csv(smk.output.equal_time, equal_time(latency, chosen, dial, control, statics, smk.params.shares))
-    write_csv(smk.output.configurations, configurations(latency, dial, control))
+    write_csv(smk.output.equal_time, equal_time(latency, dial, control, statics, smk.params.shares))
+    write_csv(smk.output.configurations, configurations(latency, dial, control, statics))
 
 
 if "snakemake" in globals():

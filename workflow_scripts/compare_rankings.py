@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from depthdial.artefacts import read_table
 from depthdial.compare.files import write_csv
 from depthdial.compare.rankings import rankings
 from depthdial.runs.logs import configure_logging
@@ -12,7 +11,7 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write ``output.rankings``."""
     configure_logging(smk.log[0])
-    write_csv(smk.output.rankings, rankings([pd.read_parquet(path) for path in smk.input.searches]))
+    write_csv(smk.output.rankings, rankings([read_table(path) for path in smk.input.searches]))
 
 
 if "snakemake" in globals():

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from depthdial.config.evaluate import Evaluate
@@ -12,16 +11,17 @@ from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe
 from depthdial.data.images import load_info, load_split
 from depthdial.evaluate.tasks import evaluate_validation, load_engine
-from depthdial.files import atomic_path, sha256_file
-from depthdial.networks.configurations import ConfigurationSet, read_configurations
+from depthdial.files import sha256_file
+from depthdial.networks.configurations import read_configurations, write_configurations
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights, save_weights
 from depthdial.runs.logs import configure_logging
+from depthdial.select.choose import judged_again
 from depthdial.train.finetune import finetune
 
 
 def main(smk: Any) -> None:
-    """Write ``output.weights``, and ``output.table`` with the validation accuracies before and after."""
+    """Write ``output.weights``, and ``output.configurations`` with the validation accuracies that these have."""
     configure_logging(smk.log[0])
     torch.set_num_threads(smk.threads)
     source, params = smk.input, smk.params
@@ -30,7 +30,6 @@ def main(smk: Any) -> None:
     recipe, evaluate = Recipe.model_validate(params.recipe), Evaluate.model_validate(params.evaluate)
     net, about = load_weights(source.weights)
     masks = [Mask(configuration.mask) for configuration in chosen.configurations]
-    before = accuracies(source.weights, source.images, chosen, evaluate)
     inputs = [sha256_file(path) for path in (source.weights, source.configurations, source.images)]
     key = json.dumps([inputs, params.finetune, params.recipe, params.code])
     checkpoint = Path(smk.output.weights).with_name("finetune-checkpoint.safetensors")
@@ -39,26 +38,10 @@ def main(smk: Any) -> None:
         load_split(source.images, "train"), checkpoint, key,
     )  # fmt: skip
     save_weights(smk.output.weights, net, about | {"finetune": params.finetune})
-    table = pd.DataFrame(
-        {
-            "name": [configuration.name for configuration in chosen.configurations],
-            "mask": [mask.bits for mask in masks],
-            "before": before,
-            "after": accuracies(smk.output.weights, source.images, chosen, evaluate),
-        }
-    )
-    with atomic_path(smk.output.table) as temporary:
-        table.to_csv(temporary, index=False)
+    engine = load_engine(smk.output.weights, source.images, evaluate, chosen.scaling, chosen.recalibrated)
+    table, _ = evaluate_validation(engine, source.images, masks)
+    write_configurations(smk.output.configurations, judged_again(chosen, table))
     checkpoint.unlink(missing_ok=True)
-
-
-def accuracies(weights: str, images: str, chosen: ConfigurationSet, settings: Evaluate) -> list[float]:
-    """Validation accuracy of every configuration, in their order."""
-    engine = load_engine(weights, images, settings, chosen.scaling, chosen.recalibrated)
-    masks = [configuration.mask for configuration in chosen.configurations]
-    table, _ = evaluate_validation(engine, images, [Mask(mask) for mask in masks])
-    found = dict(zip(table["mask"], table["val_accuracy"], strict=True))
-    return [found[mask] for mask in masks]
 
 
 if "snakemake" in globals():

@@ -5,7 +5,7 @@ from typing import Any
 
 from depthdial.config.deploy import Deploy
 from depthdial.config.targets import Target
-from depthdial.deploy.bundle import link, read_test_accuracies
+from depthdial.deploy.bundle import link
 from depthdial.deploy.gate import run_tool
 from depthdial.runs.logs import configure_logging
 
@@ -20,7 +20,6 @@ def main(smk: Any) -> None:
         smk.input.images,
         Deploy.model_validate(smk.params.deploy),
         smk.output.bundle,
-        test=read_test_accuracies(smk.input.test),
         tool=run_tool(Target.model_validate(smk.params.target), Path(smk.params.cache)),
     )
 

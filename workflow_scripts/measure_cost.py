@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from depthdial.artefacts import read_table
 from depthdial.config.benchmark import Benchmark, CostModel
 from depthdial.config.devices import Device
 from depthdial.deploy.manifest import read_manifest
@@ -22,7 +21,7 @@ def main(smk: Any) -> None:
     benchmark_device(device, [bundle], settings, smk.params.cache, smk.output.records, smk.output.latency)
     arch = Architecture.from_dict(read_manifest(bundle, verify=False).architecture).describe()
     held_out = CostModel.model_validate(smk.params.cost_model).held_out
-    model = fit_cost_model(pd.read_parquet(smk.output.latency), arch, device.name, held_out)
+    model = fit_cost_model(read_table(smk.output.latency), arch, device.name, held_out)
     write_cost_model(smk.output.model, model)
 
 

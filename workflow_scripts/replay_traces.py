@@ -4,7 +4,7 @@ from typing import Any
 
 from depthdial.config.schedule import Schedule
 from depthdial.replay.compare import compare
-from depthdial.replay.tables import cell_table, curve_table, write_table
+from depthdial.replay.tables import cell_table, curve_table, read_scores, write_table
 from depthdial.runs.logs import configure_logging
 from depthdial.schedule.choices import read_latency_table
 from depthdial.schedule.table import read_schedule
@@ -18,6 +18,7 @@ def main(smk: Any) -> None:
     full = table.full_latency_ms
     result = compare(
         read_latency_table(smk.input.latency),
+        read_scores(smk.input.test),
         table,
         Schedule.model_validate(smk.params.settings),
         read_traces(list(smk.input.estimate), tuple(smk.params.estimate_seeds), full),

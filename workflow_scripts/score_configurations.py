@@ -1,4 +1,4 @@
-"""Test accuracy and BatchNorm statistics of the chosen configurations of one network."""
+"""Test accuracy of the chosen configurations of one network."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:
-    """Write ``output.test`` and ``output.batchnorm`` for ``input.configurations``."""
+    """Write ``output.test`` for ``input.configurations``."""
     configure_logging(smk.log[0])
     torch.set_num_threads(smk.threads)
     chosen = read_configurations(smk.input.configurations)
     settings = Evaluate.model_validate(smk.params.settings)
-    score_configurations(smk.input.weights, smk.input.images, chosen, settings, smk.output.test, smk.output.batchnorm)
+    score_configurations(smk.input.weights, smk.input.images, chosen, settings, smk.output.test)
 
 
 if "snakemake" in globals():

@@ -3,8 +3,7 @@
 import logging
 from typing import Any
 
-import pandas as pd
-
+from depthdial.artefacts import read_table
 from depthdial.config.select import Select
 from depthdial.networks.configurations import ConfigurationSet, write_configurations
 from depthdial.runs.logs import configure_logging
@@ -15,7 +14,7 @@ from depthdial.select.latency_model import predicted_latency, read_cost_model, t
 def main(smk: Any) -> None:
     """Write ``output.configurations`` from ``input.masks``."""
     configure_logging(smk.log[0])
-    masks, cost = pd.read_parquet(smk.input.masks), "macs"
+    masks, cost = read_table(smk.input.masks), "macs"
     if smk.input.cost:
         model = read_cost_model(smk.input.cost)
         masks["latency_ms"] = predicted_latency(model, list(masks["mask"]))

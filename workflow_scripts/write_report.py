@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from depthdial.compare.files import read_comparison
 from depthdial.devices.records import read_records
 from depthdial.files import write_text
+from depthdial.report.findings import off_front
 from depthdial.report.page import Section, comparison, device_section, picture, render
 from depthdial.runs.logs import configure_logging
 from depthdial.runs.provenance import git_commit, versions
@@ -36,13 +38,14 @@ def main(smk: Any) -> None:
     for dial, cost in zip(smk.params.dials, costs, strict=True):
         pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
         tables = [comparison(capital(table["heading"]), table["path"]) for table in dial["tables"]]
-        sections.append(Section(dial["title"], [], pictures, tables, cost))
+        front = off_front(read_comparison(dial["tables"][0]["path"]))
+        sections.append(Section(dial["title"], front, pictures, tables, cost))
     drawn = iter(smk.input.device_figures)
     for index, place in enumerate(smk.params.places):
         pictures = [picture(path, captions) for path in islice(drawn, len(place["figures"]))]
-        latency, summary = pd.read_parquet(smk.input.latency[index]), pd.read_parquet(smk.input.summary[index])
-        schedule = read_schedule(smk.input.schedule[index])
-        sections.append(device_section(place["title"], place["network"], latency, schedule, summary, pictures))
+        measured = (read_comparison(smk.input.configurations[index]), read_comparison(smk.input.equal_time[index]))
+        schedule, summary = read_schedule(smk.input.schedule[index]), pd.read_parquet(smk.input.summary[index])
+        sections.append(device_section(place["title"], place["network"], *measured, schedule, summary, pictures))
         fingerprint = read_records(smk.input.records[index])[0].fingerprint
         provenance[f"device {place['device']}"] = "; ".join(f"{key}: {value}" for key, value in fingerprint.items())
     write_text(smk.output.page, render(smk.params.title, sections, provenance, smk.params.settings))

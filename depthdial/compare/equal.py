@@ -8,8 +8,18 @@ from typing import Any
 import pandas as pd
 
 from depthdial.compare.runs import Trained, bits
-from depthdial.networks.configurations import ConfigurationSet
-from depthdial.statistics.intervals import NOTHING, difference, mean, paired, same_images, share
+from depthdial.networks.configurations import FULL
+from depthdial.statistics.intervals import (
+    NAN,
+    NOTHING,
+    Interval,
+    difference,
+    mean,
+    measured_ratio,
+    paired,
+    same_images,
+    share,
+)
 
 Row = dict[Any, Any]
 
@@ -34,7 +44,8 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
     (the best configuration of no more MACs after fine-tuning, if there was any), static, stochastic and constant (full
     networks as trained). Differences in accuracy: to_static, finetuned_to_static, to_constant, to_skipped, and
     full_to_full of stochastic to constant (trained apart: Welch); finetuning_gain and to_stochastic (the same trained
-    networks: paired).
+    networks: paired). seeds_off_front: those in which a mask of fewer MACs is at least as accurate on validation, which
+    only befalls the full network, since the others were chosen.
     """
     by_name = {name: [run for run in statics if run.network == name] for name in {run.network for run in statics}}
     stochastic = [run.accuracy("as trained") for run in dials]
@@ -53,6 +64,7 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
                 "budget_macs": int(macs),
                 "dial_macs": mean(used).value,
                 "seeds": mean(dial).n,
+                "seeds_off_front": sum(run.off_front(budget) for run in dials),
                 **share(dial).columns("dial"),
                 **share(tuned).columns("finetuned"),
                 **share(static).columns("static"),
@@ -72,49 +84,65 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
 
 
 def equal_time(
-    latency: pd.DataFrame,
-    chosen: ConfigurationSet,
-    dial: Trained,
-    control: Trained | None,
-    statics: Sequence[Trained],
-    shares: Sequence[float],
+    latency: pd.DataFrame, dial: Trained, control: Trained | None, statics: Sequence[Trained], shares: Sequence[float]
 ) -> pd.DataFrame:
     """The configuration that is most accurate on validation among those no slower than each budget, on one device.
 
     Budgets: the median latency of each static network, and shares of the full network's. All networks are of the seed
     that was deployed, so images are the repetitions: differences are on the same test images. Columns: budget,
     budget_ms, configuration, mask, latency_ms, speedup (against the full network), energy_share (of it), energy_source,
-    dial, static, to_static, to_constant (against the constant-depth full network as trained), valid.
+    valid, n_test (images), dial, static, to_static, to_constant (against the constant-depth full network as trained).
     """
     table = _by_name(latency)
-    full = table[chosen.network, "c00"]
-    validation = {c.name: c.validation_accuracy for c in chosen.configurations}
-    if dial.finetuned is not None:
-        validation = dict(zip(dial.finetuned["name"], dial.finetuned["after"], strict=True))
-    budgets: dict[str, float] = {run.network: table[run.network, "c00"]["latency_ms"] for run in statics}
+    full = table[dial.network, FULL]
+    budgets: dict[str, float] = {run.network: table[run.network, FULL]["latency_ms"] for run in statics}
     budgets |= {f"{100 * part:g} %": part * full["latency_ms"] for part in shares}
+    times = {name: row["latency_ms"] for (network, name), row in table.items() if network == dial.network}
     rows = []
     for budget, milliseconds in sorted(budgets.items(), key=lambda item: -item[1]):
-        fitting = [c for c in chosen.configurations if table[chosen.network, c.name]["latency_ms"] <= milliseconds]
         row: Row = {"budget": budget, "budget_ms": milliseconds}
-        if fitting:
-            best = max(fitting, key=lambda c: (validation[c.name], -c.macs))
+        best = dial.deployed.best(lambda one, most=milliseconds: times[one.name] <= most)  # type: ignore[misc]
+        if best:
+            row |= {"configuration": best.name, "mask": best.mask} | _timed(table[dial.network, best.name], full)
+            tested = dial.tested_configuration(best.name)
             static = next((run for run in statics if run.network == budget), None)
-            row |= {"configuration": best.name, "mask": best.mask}
-            row |= _timed(table[chosen.network, best.name], full) | _tested(best.name, dial, static, control)
+            row |= {"n_test": tested["n_test"]} | _accuracy(tested, "dial")
+            for rival, column in ((static, "static"), (control, "constant")):
+                other = None if rival is None else rival.as_trained
+                row |= (_accuracy(other, column) if other else {}) | _same_images(tested, other).columns(f"to_{column}")
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def configurations(latency: pd.DataFrame, dial: Trained, control: Trained | None) -> pd.DataFrame:
-    """Every configuration of the dial on one device against the constant-depth full network, as ``equal_time``."""
+def configurations(
+    latency: pd.DataFrame, dial: Trained, control: Trained | None, statics: Sequence[Trained]
+) -> pd.DataFrame:
+    """Every configuration of the dial, then every static network: measured on one device, scored on the test images.
+
+    Columns: network, configuration, mask, macs, on_front (of the dial's masks on validation; empty for a static
+    network), val_accuracy, n_test (images), test_accuracy, those of ``equal_time`` that say what was measured,
+    latency_p99_ms, energy_mj, n_inferences (timed ones), and of the dial the differences to_full (its full network) and
+    to_constant, on the same images.
+    """
     table = _by_name(latency)
-    full = table[dial.network, "c00"]
-    rows = [
-        {"configuration": name, "mask": row["mask"]} | _timed(row, full) | _tested(name, dial, None, control)
-        for (network, name), row in table.items()
-        if network == dial.network
-    ]
+    full, constant = table[dial.network, FULL], None if control is None else control.as_trained
+    runs = {run.network: run for run in (dial, *statics)}
+    whole = dial.tested_configuration(FULL)
+    rows = []
+    for (network, name), row in table.items():
+        tested = runs[network].tested_configuration(name)
+        ours = network == dial.network
+        rows.append(
+            {key: row[key] for key in ("network", "configuration", "mask", "macs")}
+            | {"on_front": dial.configurations.named(name).on_front if ours else None}
+            | {"val_accuracy": row["val_accuracy"], "n_test": tested["n_test"]}
+            | _accuracy(tested, "test_accuracy")
+            | _timed(row, full)
+            | {"latency_p99_ms": row["latency_p99_ms"], "n_inferences": row["n_inferences"]}
+            | _measured(row, "energy", "mj").columns("energy_mj")
+            | _same_images(tested, whole if ours and name != FULL else None).columns("to_full")
+            | _same_images(tested, constant if ours else None).columns("to_constant")
+        )
     return pd.DataFrame(rows)
 
 
@@ -124,27 +152,35 @@ def _by_name(latency: pd.DataFrame) -> dict[tuple[str, str], Row]:
     return {(row["network"], row["configuration"]): row for row in rows}
 
 
+def _measured(row: Row, quantity: str, unit: str) -> Interval:
+    """A measured median with its interval; NaN where it is not valid."""
+    value, low, high = (float(row[f"{quantity}{end}_{unit}"]) for end in ("", "_low", "_high"))
+    return Interval(value, low, high, int(row["n_inferences"]))
+
+
 def _timed(row: Row, full: Row) -> Row:
+    """What a configuration takes, by itself and against the full network."""
+    latency, energy = _measured(row, "latency", "ms"), _measured(row, "energy", "mj")
+    speedup = energy_share = Interval(1.0, NAN, NAN, 0)
+    if row is not full:
+        speedup = measured_ratio(_measured(full, "latency", "ms"), latency)
+        energy_share = measured_ratio(energy, _measured(full, "energy", "mj"))
     return {
-        "latency_ms": row["latency_ms"],
-        "latency_ms_low": row["latency_low_ms"],
-        "latency_ms_high": row["latency_high_ms"],
-        "speedup": full["latency_ms"] / row["latency_ms"],
-        "energy_share": row["energy_mj"] / full["energy_mj"],
+        **latency.columns("latency_ms"),
+        **speedup.columns("speedup"),
+        **energy_share.columns("energy_share"),
         "energy_source": row["energy_source"],
         "valid": bool(row["valid"] and full["valid"]),
     }
 
 
-def _tested(name: str, dial: Trained, static: Trained | None, control: Trained | None) -> Row:
-    tested: Row = dial.read("test.parquet").query("name == @name").to_dict("records")[0]
-    right = bits(tested["correct"], tested["n_test"])
-    row: Row = {"dial": tested["test_accuracy"], "dial_low": tested["low"], "dial_high": tested["high"]}
-    for rival, column in ((static, "static"), (control, "constant")):
-        found = NOTHING
-        if rival is not None:
-            other: Row = rival.tested.query("budget == 'as trained'").to_dict("records")[0]
-            row |= {column: other["test_accuracy"], f"{column}_low": other["low"], f"{column}_high": other["high"]}
-            found = same_images(right, bits(other["correct"], other["n_test"]))
-        row |= found.columns(f"to_{column}")
-    return row
+def _accuracy(tested: Row, name: str) -> Row:
+    """Test accuracy with Wilson's interval."""
+    return {name: tested["test_accuracy"], f"{name}_low": tested["low"], f"{name}_high": tested["high"]}
+
+
+def _same_images(tested: Row, other: Row | None) -> Interval:
+    """Difference in test accuracy to another network on the same images; nothing where there is no other."""
+    if other is None:
+        return NOTHING
+    return same_images(*(bits(one["correct"], one["n_test"]) for one in (tested, other)))

@@ -11,11 +11,10 @@ import pandas as pd
 
 from depthdial.compare.runs import Trained, by_network
 from depthdial.compare.training import seconds, work
-from depthdial.select.front import hypervolume
+from depthdial.networks.configurations import ConfigurationSet
+from depthdial.networks.masks import Mask
+from depthdial.search.fronts import Measure
 from depthdial.statistics.intervals import Interval, mean, paired, share
-
-REFERENCE_COST = 1.1
-"""The reference point of hypervolumes, as in searches: 1.1 of the full network's MACs, the accuracy of chance."""
 
 
 def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], sampled: int) -> pd.DataFrame:
@@ -66,9 +65,9 @@ def _at(dial: Sequence[Trained], part: str) -> Interval:
 
 
 def front_hypervolume(run: Trained) -> float:
-    """Hypervolume of the validation front; costs are shares of the full network's MACs."""
-    cost = run.masks["macs"].to_numpy(np.float64) / run.arch.full_macs
-    return hypervolume(cost, run.masks["val_accuracy"].to_numpy(np.float64), (REFERENCE_COST, 1 / run.arch.classes))
+    """Hypervolume of the validation front, as searches measure it."""
+    found = zip(run.masks["mask"], run.masks["val_accuracy"], strict=True)
+    return Measure(run.arch).hypervolume({Mask(bits): accuracy for bits, accuracy in found})
 
 
 def differing(name: str, settings: Mapping[str, Mapping[str, Any]]) -> str:
@@ -92,8 +91,13 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _finetuning_gains(dial: Sequence[Trained]) -> list[float]:
     """What fine-tuning brought each seed, in the mean over its configurations."""
-    tables = [run.finetuned for run in dial if run.finetuned is not None]
-    return [float((table["after"] - table["before"]).mean()) for table in tables]
+    return [
+        _mean_accuracy(run.finetuned) - _mean_accuracy(run.configurations) for run in dial if run.finetuned is not None
+    ]
+
+
+def _mean_accuracy(chosen: ConfigurationSet) -> float:
+    return float(np.mean([one.validation_accuracy for one in chosen.configurations]))
 
 
 def _shape(run: Trained) -> tuple[str, str]:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from depthdial.artefacts import open_tensors, read_csv, read_table, reading
+from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.networks.description import WEIGHTS, Description
-from depthdial.networks.masks import Mask
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,45 @@ class Trained:
         return table.assign(budget="as trained", budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
 
     @cached_property
-    def finetuned(self) -> pd.DataFrame | None:
-        """Its configurations before and after fine-tuning (name, mask, validation accuracies), if there was any."""
-        path = self.folder / "finetuned.csv"
-        return read_csv(path, text=["mask"]) if path.exists() else None
+    def configurations(self) -> ConfigurationSet:
+        """Its configurations as they were chosen."""
+        return read_configurations(self.folder / "configurations.json")
+
+    @cached_property
+    def finetuned(self) -> ConfigurationSet | None:
+        """Its configurations with their validation accuracies after fine-tuning, if there was any."""
+        path = self.folder / "finetuned.json"
+        return read_configurations(path) if path.exists() else None
+
+    @property
+    def deployed(self) -> ConfigurationSet:
+        """Its configurations with the validation accuracies of the weights that are deployed."""
+        return self.finetuned or self.configurations
 
     def finetuned_accuracy(self, macs: float) -> float:
         """Test accuracy of the fine-tuned configuration of at most ``macs`` that is best on validation."""
         assert self.finetuned is not None
-        test = self.read("test.parquet").set_index("name")["test_accuracy"].to_dict()
-        found = [
-            (row["after"], test[row["name"]])
-            for row in self.finetuned.to_dict("records")
-            if self.arch.macs(Mask(row["mask"])) <= macs
-        ]
-        return float(max(found)[1]) if found else float("nan")
+        best = self.finetuned.best(lambda one: one.macs <= macs)
+        return float(self.tested_configuration(best.name)["test_accuracy"]) if best else float("nan")
+
+    def tested_configuration(self, name: str) -> dict[Any, Any]:
+        """The row of one configuration in ``test.parquet``."""
+        found: dict[Any, Any] = self.read("test.parquet").query("name == @name").to_dict("records")[0]
+        return found
+
+    @property
+    def as_trained(self) -> dict[Any, Any]:
+        """What the full network, as it came out of training, is tested to be: a row of ``tested``."""
+        found: dict[Any, Any] = self.tested.query("budget == 'as trained'").to_dict("records")[0]
+        return found
+
+    def off_front(self, budget: str) -> bool:
+        """Whether a mask of fewer MACs is at least as accurate on validation as the one tested at a budget."""
+        macs, accuracy = self.masks["macs"], self.masks["val_accuracy"]
+        mask = self.tested.loc[self.tested["budget"] == budget, "mask"].iloc[0]
+        own = self.masks["mask"] == mask
+        cheaper = macs < macs[own].iloc[0]
+        return bool((accuracy[cheaper] >= accuracy[own].iloc[0]).any())
 
     def read(self, name: str) -> pd.DataFrame:
         """One of its other tables."""

@@ -7,15 +7,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from depthdial.artefacts import read_json, read_record
 from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info
 from depthdial.deploy.compile import Compiled
 from depthdial.deploy.gate import check_bundle
 from depthdial.deploy.manifest import (
-    Accuracy,
     BundledConfiguration,
     Gate,
     Input,
@@ -37,7 +34,6 @@ def link(
     settings: Deploy,
     folder: StrPath,
     *,
-    test: Mapping[str, Accuracy] | None = None,
     tool: Sequence[str] | None = None,
 ) -> Manifest:
     """Put a bundle together in ``folder`` from ``modules`` (side files beside them), by configuration.
@@ -55,19 +51,10 @@ def link(
         (temporary / "modules").mkdir()
         for name, path in modules.items():
             shutil.copyfile(path, temporary / _module(name))
-        manifest = _manifest(chosen, compiled, images, settings, test or {}, temporary, gated=tool is not None)
+        manifest = _manifest(chosen, compiled, images, settings, temporary, gated=tool is not None)
         write_manifest(temporary, manifest)
         check_bundle(temporary, manifest, tool)
     return manifest
-
-
-def read_test_accuracies(path: StrPath) -> dict[str, Accuracy]:
-    """Test accuracy by configuration out of ``test.parquet``."""
-    table = pd.read_parquet(path)
-    return {
-        row["name"]: Accuracy(n=row["n_test"], value=row["test_accuracy"], low=row["low"], high=row["high"])
-        for row in table.to_dict("records")
-    }
 
 
 def _check_exported(copied: Path, exported: StrPath) -> None:
@@ -109,7 +96,6 @@ def _manifest(
     compiled: Compiled,
     images: StrPath,
     settings: Deploy,
-    test: Mapping[str, Accuracy],
     folder: Path,
     gated: bool,
 ) -> Manifest:
@@ -132,12 +118,12 @@ def _manifest(
         weights="weights.irpa",
         gate=gate,
         gated=gated,
-        configurations=tuple(_bundled(one, gate, test.get(one.name)) for one in chosen.configurations),
+        configurations=tuple(_bundled(one, gate) for one in chosen.configurations),
         files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
     )
 
 
-def _bundled(configuration: Configuration, gate: Gate, test: Accuracy | None) -> BundledConfiguration:
+def _bundled(configuration: Configuration, gate: Gate) -> BundledConfiguration:
     name = configuration.name
     return BundledConfiguration(
         name=name,
@@ -145,7 +131,6 @@ def _bundled(configuration: Configuration, gate: Gate, test: Accuracy | None) ->
         macs=configuration.macs,
         on_front=configuration.on_front,
         validation_accuracy=configuration.validation_accuracy,
-        test=test,
         module=_module(name),
         batchnorm=f"batchnorm/{name}.irpa",
         expected=tuple(f"gate/{name}.{index}.npy" for index in range(len(gate.inputs))),

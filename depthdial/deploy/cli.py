@@ -81,13 +81,11 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
         PASSED if manifest.gated else UNCHECKED,
         *([f"packed for the schedule in {manifest.schedule}"] if manifest.schedule else []),
         "",
-        f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}{'test':>8}  mask",
+        f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}  mask",
     ]
     for one in manifest.configurations:
-        test = f"{one.test.value:.4f}" if one.test else "-"
         front = "" if one.on_front else "  (beside the front)"
         lines.append(
-            f"{one.name:6}{one.macs:12,}{one.macs / full:8.1%}{one.validation_accuracy:12.4f}{test:>8}"
-            f"  {one.mask}{front}"
+            f"{one.name:6}{one.macs:12,}{one.macs / full:8.1%}{one.validation_accuracy:12.4f}  {one.mask}{front}"
         )
     return lines

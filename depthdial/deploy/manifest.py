@@ -45,15 +45,6 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class Accuracy(_Record):
-    """Right answers as a fraction of ``n`` images, with its 95 % Wilson interval."""
-
-    n: Annotated[int, Field(ge=1)]
-    value: Fraction
-    low: Fraction
-    high: Fraction
-
-
 class BundledConfiguration(_Record):
     """One configuration, a function of that name in its module; modules and archives may be shared.
 
@@ -65,7 +56,7 @@ class BundledConfiguration(_Record):
     macs: Annotated[int, Field(ge=1, le=10**15)]
     on_front: bool
     validation_accuracy: Fraction
-    test: Accuracy | None = None
+    """Of the weights in the bundle; a device's schedule is chosen by it. Test accuracy is no part of a bundle."""
     module: FilePath
     batchnorm: FilePath
     expected: tuple[FilePath, ...]
@@ -120,7 +111,7 @@ class CompiledFor(_Record):
 class Manifest(_Record):
     """``manifest.json`` of a bundle."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     dataset: Text
     network: Text
     seed: int

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from depthdial.errors import ArtefactError
+from depthdial.artefacts import reading
 from depthdial.files import atomic_path
 
 EnergySource = Literal["rapl", "hwmon", "command", "nvml", "modelled"]
@@ -107,15 +107,10 @@ def write_records(path: str | os.PathLike[str], windows: Iterable[Window]) -> No
 
 def read_records(path: str | os.PathLike[str]) -> list[Window]:
     """Read and check. Raises ArtefactError that names file and line."""
-    windows: list[Window] = []
-    number = 0
-    try:
-        with Path(path).open(encoding="utf-8") as stream:
-            for line in stream:
-                number += 1
-                windows.append(Window.model_validate_json(line))
-    except OSError as error:
-        raise ArtefactError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: line {number} is not a measurement window: {error}") from None
+    again, windows = "measure the device again", []
+    with reading(path, "records of measurements", again):
+        lines = Path(path).read_bytes().splitlines()
+    for number, line in enumerate(lines, 1):
+        with reading(path, f"a measurement window in line {number}", again):
+            windows.append(Window.model_validate_json(line))
     return windows

@@ -22,10 +22,8 @@ SCHEMA = pa.DataFrameSchema(
         "configuration": pa.Column(str, pa.Check.str_matches(r"^c\d\d$")),
         "mask": pa.Column(str, pa.Check.str_matches(r"^[01]+$")),
         "macs": pa.Column("int64", pa.Check.gt(0)),
-        "accuracy": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
-        "accuracy_low": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
-        "accuracy_high": pa.Column(float, pa.Check.in_range(0, 1), nullable=True),
-        "n": pa.Column("int64", pa.Check.gt(0)),
+        "val_accuracy": pa.Column(float, pa.Check.in_range(0, 1)),
+        "n_inferences": pa.Column("int64", pa.Check.gt(0)),
         "latency_ms": pa.Column(float, pa.Check.gt(0)),
         "latency_low_ms": pa.Column(float, pa.Check.gt(0)),
         "latency_high_ms": pa.Column(float, pa.Check.gt(0)),
@@ -44,7 +42,7 @@ SCHEMA = pa.DataFrameSchema(
     unique=["network", "configuration"],
 )
 """Columns of latency.parquet. Latencies are of single inferences; intervals are 95 % bootstrap intervals of medians.
-Energy is null where it is not valid. ``accuracy`` is on the test split."""
+Energy is null where it is not valid. The accuracy is the one that choices are made by, on the validation split."""
 
 
 def latency_table(windows: Sequence[Window], manifests: Sequence[Manifest], settings: Benchmark) -> pd.DataFrame:
@@ -65,16 +63,13 @@ def latency_table(windows: Sequence[Window], manifests: Sequence[Manifest], sett
             ]
             if not own:
                 raise MeasurementError(f"{manifest.network} {configuration.name} has no measurement; measure again")
-            test = configuration.test
             rows.append(
                 {
                     "network": manifest.network,
                     "configuration": configuration.name,
                     "mask": configuration.mask,
                     "macs": configuration.macs,
-                    "accuracy": test.value if test else np.nan,
-                    "accuracy_low": test.low if test else np.nan,
-                    "accuracy_high": test.high if test else np.nan,
+                    "val_accuracy": configuration.validation_accuracy,
                     **_latency(own, settings.resamples, generator),
                     **_energy(own, settings.resamples, generator),
                     "resident_bytes": max((w.resident_bytes for w in own if w.resident_bytes), default=None),
@@ -92,7 +87,7 @@ def _latency(windows: Sequence[Window], resamples: int, generator: np.random.Gen
     low, high = median_interval(groups, resamples, generator)
     p90, p99 = np.quantile(pooled, (0.9, 0.99))
     return {
-        "n": len(pooled),
+        "n_inferences": len(pooled),
         "latency_ms": median,
         "latency_low_ms": low,
         "latency_high_ms": high,

@@ -107,22 +107,28 @@ def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> 
     return mask_table(engine.net.description, evaluation), about
 
 
-def score_configurations(
-    weights: Path, images: Path, chosen: ConfigurationSet, settings: Evaluate, table: Path, batchnorm: Path
+def calibrate_configurations(
+    weights: Path, images: Path, chosen: ConfigurationSet, settings: Evaluate, batchnorm: Path
 ) -> None:
-    """Write the test accuracy of the chosen configurations and the BatchNorm statistics they need.
+    """Write the BatchNorm statistics that the chosen configurations need; only training images are read."""
+    engine = load_engine(weights, images, settings, chosen.scaling, chosen.recalibrated)
+    masks = {configuration.name: Mask(configuration.mask) for configuration in chosen.configurations}
+    statistics = engine.statistics(list(masks.values()))
+    save_statistics(batchnorm, {name: statistics[mask] for name, mask in masks.items()})
 
-    The one place where the test split is read.
-    """
+
+def score_configurations(
+    weights: Path, images: Path, chosen: ConfigurationSet, settings: Evaluate, table: Path
+) -> None:
+    """Write the test accuracy of the chosen configurations: nothing that is deployed or measured depends on it."""
     engine = load_engine(weights, images, settings, chosen.scaling, chosen.recalibrated)
     masks = [Mask(configuration.mask) for configuration in chosen.configurations]
     inputs, labels = load_tensors(images, "test")
-    evaluation = engine.evaluate(masks, inputs, labels)
     names = [configuration.name for configuration in chosen.configurations]
+    found = test_table(names, masks, engine.evaluate(masks, inputs, labels))
+    found.insert(0, "network", chosen.network)
     with atomic_path(table) as temporary:
-        test_table(names, masks, evaluation).to_parquet(temporary, index=False)
-    statistics = engine.statistics(masks)
-    save_statistics(batchnorm, {name: statistics[mask] for name, mask in zip(names, masks, strict=True)})
+        found.to_parquet(temporary, index=False)
 
 
 def test_table(names: Sequence[str], masks: Sequence[Mask], evaluation: Evaluation) -> pd.DataFrame:

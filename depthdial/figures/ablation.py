@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas
 
 
 def draw(look: Look, *, ablation: str) -> Drawing:
     """The same masks under every rule of scaling."""
-    table = pd.read_parquet(ablation)
+    table = read_table(ablation)
     return Drawing(picture(table, look), table, f"the same {table['mask'].nunique()} masks, validation split")
 
 

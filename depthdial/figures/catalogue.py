@@ -171,7 +171,7 @@ FIGURES = (
         "What the configurations cost on the device and what they reach on the test split, which was read "
         "once, for these configurations. Bars are 95 % intervals: bootstrap for the median latency, Wilson "
         "for the accuracy.",
-        lambda study, place: {"latency": place.stage("bench", "latency.parquet")},
+        lambda study, place: {"configurations": place.table("configurations")},
         ("dial", "static"),
         settings=lambda study, place: {"network": place.network, "device": place.device},
     ),

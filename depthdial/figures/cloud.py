@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas, point, spread
 from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.select.front import pareto_front
@@ -15,7 +16,7 @@ from depthdial.select.front import pareto_front
 def draw(look: Look, *, masks: str, configurations: str, statics: Sequence[str]) -> Drawing:
     """The masks of one network and seed, what was chosen of them, and the static networks' configurations."""
     chosen = read_configurations(configurations)
-    data = cloud_data(pd.read_parquet(masks), chosen)
+    data = cloud_data(read_table(masks), chosen)
     beside = [(s.network, s.configurations[0]) for s in map(read_configurations, statics)]
     table = pd.DataFrame(
         [(name, c.macs, c.validation_accuracy, c.validation_low, c.validation_high) for name, c in beside],

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas
 
 
 def draw(look: Look, *, curve: str) -> Drawing:
     """The optimum for each number of resident configurations."""
-    table = pd.read_parquet(curve)
+    table = read_table(curve)
     return Drawing(picture(table, look), table, "each point is an optimum of its own")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_csv
 from depthdial.figures.accuracies import line, points
 from depthdial.figures.style import Drawing, Look, canvas, point, seeds_of
 
 
 def draw(look: Look, *, accuracies: str, network: str) -> Drawing:
     """The test accuracies of a dial, its control and the static networks at each budget of MACs."""
-    table = pd.read_csv(accuracies)
+    table = read_csv(accuracies)
     data = points(table)
     note = f"{network}; bands: seeds {seeds_of(table)}; bars: 95 %; squares: full, as trained"
     return Drawing(picture(data, look), data, note)

@@ -9,18 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from depthdial.compare.files import read_comparison
 from depthdial.figures.style import Drawing, Look, canvas, mark_modelled, point, spread
 
 
-def draw(look: Look, *, latency: str, network: str, device: str) -> Drawing:
+def draw(look: Look, *, configurations: str, network: str, device: str) -> Drawing:
     """One device's table: the configurations of the dial ``network`` and the static networks."""
-    table = pd.read_parquet(latency)
+    table = read_comparison(configurations)
     note = f"{network} on {device}; bars: 95 % intervals (bootstrap of the median, Wilson)"
     return Drawing(picture(table, network, look), table, note)
 
 
 def picture(table: pd.DataFrame, dial: str, look: Look) -> Figure:
-    """Two panels over a benchmark's table: latency, and energy per inference, against test accuracy.
+    """Two panels over ``configurations.csv`` of a device: latency, and energy per inference, against test accuracy.
 
     Bars: 95 % bootstrap interval of the median latency, 95 % Wilson interval of the accuracy.
     """
@@ -43,9 +44,9 @@ def _panel(
     names = []
     for row in table.to_dict("records"):
         ours = row["network"] == dial
-        at = (row[f"{quantity}_{unit}"], row["accuracy"])
-        horizontal = (row[f"{quantity}_low_{unit}"], row[f"{quantity}_high_{unit}"])
-        vertical = (row["accuracy_low"], row["accuracy_high"])
+        at = (row[f"{quantity}_{unit}"], row["test_accuracy"])
+        horizontal = (row[f"{quantity}_{unit}_low"], row[f"{quantity}_{unit}_high"])
+        vertical = (row["test_accuracy_low"], row["test_accuracy_high"])
         label, colour, marker = (
             (row["configuration"], colours["dial"], "o") if ours else (row["network"], colours["static"], "D")
         )

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
 
 
 def draw(look: Look, *, summary: str) -> Drawing:
     """The summary of the replays: a point per policy."""
-    table = pd.read_parquet(summary)
+    table = read_table(summary)
     data, source = policies_data(table), str(table["energy_source"].iloc[0])
     traces = ", ".join(dict.fromkeys(table["trace"].astype(str)))
     return Drawing(picture(data, source, look), data, f"traces {traces}; energy {source}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_csv
 from depthdial.figures.accuracies import line, points
 from depthdial.figures.style import Drawing, Look, canvas, seeds_of
 
@@ -16,7 +17,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#D
 
 def draw(look: Look, *, accuracies: Sequence[str], shapes: Mapping[str, Sequence[str]]) -> Drawing:
     """The test accuracies of all dials; ``shapes`` says which dials each panel shows."""
-    table = pd.concat([pd.read_csv(path) for path in accuracies]).query("role == 'dial'")
+    table = pd.concat([read_csv(path) for path in accuracies]).query("role == 'dial'")
     data = points(table.drop_duplicates())
     panels = [(name, data[data["network"].isin(dials)]) for name, dials in shapes.items()]
     note = f"bands: seeds {seeds_of(table)}; best mask of no more MACs, chosen on validation"

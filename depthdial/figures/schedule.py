@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas
 
 NUMBERS = ["configuration", "index", "accuracy", "latency_ms", "energy_mj", "unserved", "energy_source"]
@@ -25,7 +26,7 @@ TITLES = {
 
 def draw(look: Look, *, cells: str) -> Drawing:
     """The cells of a schedule's grid with their configurations."""
-    table = pd.read_parquet(cells)
+    table = read_table(cells)
     note = f"brighter: costlier; hatched: deadline cannot be met; energy {table['energy_source'].iloc[0]}"
     return Drawing(picture(table, look), table, note)
 

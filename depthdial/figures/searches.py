@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas
 
 LEAST_GAP = 1e-4
@@ -18,7 +19,7 @@ LEAST_GAP = 1e-4
 
 def draw(look: Look, *, search: str, fronts: str) -> Drawing:
     """The progress and the fronts of all strategies of search."""
-    progress, found = pd.read_parquet(search), pd.read_parquet(fronts)
+    progress, found = read_table(search), read_table(fronts)
     cost, accuracy = progress[["reference_cost", "reference_accuracy"]].iloc[0]
     note = f"reference point: {cost:g} of the full MACs, accuracy {accuracy:g}; dotted: 95, 99, 99.9 %"
     return Drawing(picture(progress, found, look), progress, note)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas, seeds_of
 
 Run = tuple[str, str, int]
@@ -18,7 +19,7 @@ Run = tuple[str, str, int]
 def draw(look: Look, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
     """The mask tables of a dial and its controls over all seeds; ``runs`` says whose each of them is."""
     tables = [
-        pd.read_parquet(path, columns=["mask", "kept", "val_accuracy"]).assign(network=network, role=role, seed=seed)
+        read_table(path, columns=["mask", "kept", "val_accuracy"]).assign(network=network, role=role, seed=seed)
         for path, (network, role, seed) in zip(masks, runs, strict=True)
     ]
     data = skipping_data(pd.concat(tables))

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from depthdial.artefacts import read_table
 from depthdial.errors import ConfigError
 from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
 
@@ -15,12 +16,12 @@ LINES = {SCHEDULE: ("dial", "-"), "full network": ("control", "--"), "oracle": (
 
 def draw(look: Look, *, steps: str, summary: str, trace: str) -> Drawing:
     """The replayed steps of the first held-out trace whose name begins with ``trace``; ConfigError if there is none."""
-    sums = pd.read_parquet(summary)
+    sums = read_table(summary)
     names = list(dict.fromkeys(sums["trace"].astype(str)))
     name = next((name for name in names if name.startswith(trace)), None)
     if name is None:
         raise ConfigError(f"figures.trace: no held-out trace {trace!r}; there are {', '.join(names)}")
-    data = trace_data(pd.read_parquet(steps), name)
+    data = trace_data(read_table(steps), name)
     source = str(sums["energy_source"].iloc[0])
     figure = picture(data, f"{look.title}, trace {name}", source, look)
     return Drawing(figure, data, f"replayed with measured latencies; energy {source}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +50,11 @@ class ConfigurationSet(BaseModel):
                 return configuration
         names = ", ".join(c.name for c in self.configurations)
         raise ArtefactError(f"no configuration {name}; there are {names}")
+
+    def best(self, allowed: Callable[[Configuration], bool]) -> Configuration | None:
+        """The one of those allowed that is most accurate on validation; of equals the cheaper. None if none is."""
+        found = filter(allowed, self.configurations)
+        return max(found, key=lambda one: (one.validation_accuracy, -one.macs), default=None)
 
 
 def slot_names(count: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from depthdial.config.schedule import Schedule as Settings
 from depthdial.replay.oracle import plan_oracle, rewards
 from depthdial.replay.policies import Fixed, Greedy, Scheduled
 from depthdial.replay.simulate import Policy, Replayed, plan, replay
+from depthdial.replay.tables import Scores
 from depthdial.schedule.choices import Choice, choices_of
 from depthdial.schedule.table import ScheduleTable
 from depthdial.traces.trace import Trace
@@ -25,14 +27,27 @@ class Comparison:
     steps: pd.DataFrame
 
 
+class Run(NamedTuple):
+    """A replayed policy, the charge that it had, and the bound on what any policy can get right and in time."""
+
+    replayed: Replayed
+    charge_j: float
+    limit: float
+
+
 def compare(
     measurements: pd.DataFrame,
+    scores: Scores,
     table: ScheduleTable,
     settings: Settings,
     training: Sequence[Trace],
     held_out: Sequence[Trace],
 ) -> Comparison:
-    """Replay every policy on every held-out trace; what is learnt, is learnt from the training traces alone."""
+    """Replay every policy on every held-out trace; what is learnt, is learnt from the training traces alone.
+
+    Every policy, the oracle too, chooses by the validation accuracies in ``measurements``. ``scores`` has the test
+    accuracies, which enter when all is chosen. Raises ArtefactError if one is missing.
+    """
     dial = choices_of(measurements, table.network)
     others = [name for name in dict.fromkeys(measurements["network"]) if name != table.network]
     static = [choice for name in others for choice in choices_of(measurements, name)]
@@ -40,16 +55,17 @@ def compare(
     horizon_s = settings.horizon_h * 3600
     planned = plan(training)
     single = _best_single(training, dial, table.charge_j, horizon_s)
-    runs: list[tuple[Replayed, float, float]] = []
+    runs: list[Run] = []
     for trace in held_out:
         # A shorter trace gets its share of the charge, so that the task is as hard.
         charge = table.charge_j * trace.duration_s / horizon_s
         candidates = range(len(dial))
         oracle, limit = plan_oracle(trace, choices, candidates, charge)
         for policy in _policies(table, choices, static, single, settings.quantile):
-            runs.append((_run(policy, trace, choices, charge, planned, settings), charge, limit))
-        runs.append((_run(oracle, trace, choices, charge, planned, settings), charge, limit))
-    return Comparison(_summary(runs, table.energy_source), _steps(runs, choices))
+            runs.append(Run(_run(policy, trace, choices, charge, planned, settings), charge, limit))
+        runs.append(Run(_run(oracle, trace, choices, charge, planned, settings), charge, limit))
+    tested = scores.of(choices)
+    return Comparison(_summary(runs, tested, table.energy_source), _steps(runs, choices, tested))
 
 
 def _run(
@@ -103,41 +119,47 @@ def _best_single(
     return int(np.argmax(totals))
 
 
-def _summary(runs: Sequence[tuple[Replayed, float, float]], energy_source: str) -> pd.DataFrame:
-    oracle = {run.trace.name: float(run.value.sum()) for run, _, _ in runs if run.policy == "oracle"}
+def _summary(runs: Sequence[Run], tested: np.ndarray, energy_source: str) -> pd.DataFrame:
+    """``tested`` has the test accuracy of every choice; shape (choices,)."""
+    scored = {id(run): float((run.met * np.append(tested, 0.0)[run.choice]).sum()) for run, _, _ in runs}
+    oracles = {run.trace.name: run for run, _, _ in runs if run.policy == "oracle"}
     rows = []
     for run, charge, limit in runs:
-        served, met, value = (float(a.sum()) for a in (run.served, run.met, run.value))
-        energy = float(run.energy_j.sum())
+        served, met, expected = (float(a.sum()) for a in (run.served, run.met, run.value))
+        energy, correct, arrivals = float(run.energy_j.sum()), scored[id(run)], float(run.trace.arrivals.sum())
         ended = np.flatnonzero(run.choice < 0)
+        oracle = oracles[run.trace.name]
+        best = float(oracle.value.sum())
         rows.append(
             {
                 "trace": run.trace.name,
                 "policy": run.policy,
-                "arrivals": float(run.trace.arrivals.sum()),
+                "arrivals": arrivals,
                 "inferences": served,
                 "met": met,
                 "miss_rate": 1 - met / served if served else 0.0,
-                "correct": value,
-                "accuracy": value / met if met else 0.0,
-                "accuracy_offered": value / max(float(run.trace.arrivals.sum()), 1.0),
+                "correct": correct,
+                "accuracy": correct / met if met else 0.0,
+                "accuracy_offered": correct / max(arrivals, 1.0),
+                "val_accuracy_offered": expected / max(arrivals, 1.0),
                 "energy_j": energy,
                 "charge_j": charge,
                 "inferences_per_charge": charge * served / energy if energy else 0.0,
                 "switches": run.switches,
                 "empty_at_h": float(run.trace.time_s[ended[0]]) / 3600 if ended.size else float("nan"),
-                "regret": 1 - value / oracle[run.trace.name],
-                "oracle_gap": max(0.0, 1 - oracle[run.trace.name] / limit),
+                "regret": 1 - correct / scored[id(oracle)],
+                "val_regret": 1 - expected / best,
+                "oracle_gap": max(0.0, 1 - best / limit),
                 "energy_source": energy_source,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _steps(runs: Sequence[tuple[Replayed, float, float]], choices: Sequence[Choice]) -> pd.DataFrame:
+def _steps(runs: Sequence[Run], choices: Sequence[Choice], tested: np.ndarray) -> pd.DataFrame:
     frames = []
     names = np.array([*(choice.name for choice in choices), ""])
-    accuracy = np.array([*(choice.accuracy for choice in choices), np.nan])
+    accuracy = np.append(tested, np.nan)
     for run, charge, _ in runs:
         frames.append(
             pd.DataFrame(

@@ -1,13 +1,41 @@
-"""The schedule as tables for figures: the curve over K, and the map of cells."""
+"""Tables beside the replay: test accuracies that it is scored by; the schedule's curve over K and its map of cells."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from depthdial.artefacts import read_table
+from depthdial.errors import ArtefactError
 from depthdial.files import atomic_path
+from depthdial.schedule.choices import Choice
 from depthdial.schedule.table import ScheduleTable
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracies by network and configuration: they score what was chosen, and choose nothing."""
+
+    accuracies: dict[tuple[str, str], float]
+
+    def of(self, choices: Sequence[Choice]) -> NDArray[np.float64]:
+        """The test accuracy of every choice; shape (choices,). Raises ArtefactError that names those without one."""
+        keys = [(choice.network, choice.name) for choice in choices]
+        if missing := [" ".join(key) for key in keys if key not in self.accuracies]:
+            raise ArtefactError(f"no test accuracy of {', '.join(missing)}; read the test split of their network again")
+        return np.array([self.accuracies[key] for key in keys])
+
+
+def read_scores(paths: Iterable[str | os.PathLike[str]]) -> Scores:
+    """The test accuracies out of the ``test.parquet`` of several networks."""
+    found = pd.concat([read_table(path, ["network", "name", "test_accuracy"]) for path in paths])
+    keys = zip(found["network"], found["name"], strict=True)
+    return Scores(dict(zip(keys, found["test_accuracy"], strict=True)))
 
 
 def curve_table(table: ScheduleTable) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from depthdial.compare.findings import ALIKE, LESS, MORE, Finding, against_static, as_accurate
+from depthdial.networks.configurations import FULL as FULL_NETWORK
 from depthdial.schedule.table import ScheduleTable
 
 Row = dict[Any, Any]
@@ -17,54 +19,69 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
-def headline(table: pd.DataFrame, dial: str) -> list[str]:
-    """What the configurations of ``dial`` cost and reach on the device that ``table`` was measured on."""
-    rows: list[Row] = table.to_dict("records")
-    ours = [row for row in rows if row["network"] == dial]
-    full = next(row for row in ours if row["configuration"] == "c00")
+def headline(configurations: pd.DataFrame, equal_time: pd.DataFrame, dial: str) -> list[str]:
+    """What the configurations of ``dial`` cost and reach on a device, whose tables of those names these are."""
+    rows: dict[tuple[str, str], Row] = {
+        (r["network"], r["configuration"]): r for r in configurations.to_dict("records")
+    }
+    full = rows[dial, FULL_NETWORK]
     found = [
-        f"The full network {dial} answers in {full['latency_ms']:.3g} ms (median) with a test accuracy of "
-        f"{accuracy(full)}.",
-        _as_accurate(ours, full),
+        f"The full network {dial} answers in {full['latency_ms']:.3g} ms (median of {int(full['n_inferences'])} timed "
+        f"inferences) with a test accuracy of {accuracy(full, 'test_accuracy')} on {int(full['n_test'])} test images.",
+        _as_accurate(as_accurate(configurations, dial)),
     ]
-    return found + [_against(ours, row) for row in rows if row["network"] != dial]
+    statics = {name: rows[name, FULL_NETWORK] for name, _ in rows if name != dial}
+    return found + [_against(finding, statics[name]) for name, finding in against_static(equal_time).items()]
 
 
-def _as_accurate(ours: list[Row], full: Row) -> str:
-    """The fastest configuration whose accuracy cannot be told from the full network's."""
-    equal = [r for r in ours if r["accuracy_high"] >= full["accuracy"] and r["latency_ms"] < full["latency_ms"]]
-    if not equal:
-        return "Every cheaper configuration is measurably less accurate than the full network."
-    best = min(equal, key=lambda row: row["latency_ms"])
+def _as_accurate(found: Finding | None) -> str:
+    """The fastest configuration that is at least as accurate as the full network on validation, judged on test."""
+    if found is None:
+        return "Every faster configuration is less accurate than the full network on the validation images."
+    one = found.configuration
     return (
-        f"{best['configuration']} keeps {best['mask'].count('1')} of {len(best['mask'])} blocks and answers in "
-        f"{best['latency_ms']:.3g} ms, {full['latency_ms'] / best['latency_ms']:.2f} times as fast; its accuracy of "
-        f"{accuracy(best)} cannot be told from the full network's on {int(best['n'])} test images."
+        f"{one['configuration']} keeps {one['mask'].count('1')} of {len(one['mask'])} blocks and is the fastest "
+        "that is at least as accurate as the full network on the validation images. "
+        f"It answers in {one['latency_ms']:.3g} ms, {one['speedup']:.2f} times as fast; its test accuracy is "
+        f"{accuracy(one, 'test_accuracy')}, {judged(found, 'the full network')}."
     )
 
 
-def _against(ours: list[Row], static: Row) -> str:
-    """The most accurate configuration that is no slower than a static network, beside it."""
-    name = f"static {static['network']} ({static['latency_ms']:.3g} ms, {accuracy(static)})"
-    rivals = [row for row in ours if row["latency_ms"] <= static["latency_ms"]]
-    if not rivals:
+def _against(found: Finding | None, static: Row) -> str:
+    """The configuration that validation prefers among those no slower than a static network, judged on test."""
+    name = f"static {static['network']} ({static['latency_ms']:.3g} ms, {accuracy(static, 'test_accuracy')})"
+    if found is None:
         return f"No configuration is as fast as the {name}."
-    best = max(rivals, key=lambda row: row["accuracy"])
-    if best["accuracy_low"] > static["accuracy_high"]:
-        verdict = "more accurate"
-    elif best["accuracy_high"] < static["accuracy_low"]:
-        verdict = "less accurate"
-    else:
-        verdict = "the intervals overlap, so no difference is claimed"
+    one = found.configuration
     return (
-        f"Against the {name}: {best['configuration']} needs {best['latency_ms']:.3g} ms and reaches "
-        f"{accuracy(best)}; {verdict}."
+        f"Against the {name}: {one['configuration']}, of those no slower the most accurate on validation, needs "
+        f"{one['latency_ms']:.3g} ms and reaches {accuracy(one, 'dial')}, {judged(found, 'the static network')}."
     )
 
 
-def accuracy(row: Row) -> str:
-    """Test accuracy with its 95 % interval."""
-    return f"{percent(row['accuracy'])} [{percent(row['accuracy_low'])}, {percent(row['accuracy_high'])}]"
+def judged(found: Finding, rival: str) -> str:
+    """What the paired interval says of a finding, in words."""
+    ends = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    verdict = {MORE: "higher than", LESS: "lower than", ALIKE: "which cannot be told from"}[found.verdict]
+    return f"{verdict} {rival}'s on the same {found.n_test} test images ({ends})"
+
+
+def off_front(equal_macs: pd.DataFrame) -> list[str]:
+    """Where the full network is not on the front of its own masks, in a sentence; none where it is."""
+    full = equal_macs[equal_macs["budget"] == "full"].iloc[0]
+    behind, seeds = int(full["seeds_off_front"]), int(full["seeds"])
+    if not behind:
+        return []
+    return [
+        f"In {behind} of {seeds} {'seed' if seeds == 1 else 'seeds'} the full network is not on the front of accuracy "
+        "against MACs: a mask that skips blocks, its BatchNorm recalibrated, is at least as accurate on the validation "
+        "images."
+    ]
+
+
+def accuracy(row: Row, name: str) -> str:
+    """An accuracy with its 95 % interval."""
+    return f"{percent(row[name])} [{percent(row[f'{name}_low'])}, {percent(row[f'{name}_high'])}]"
 
 
 def scheduled(schedule: ScheduleTable, policies: list[Row]) -> list[str]:

@@ -69,23 +69,24 @@ def comparison(title: str, path: str | Path) -> Table:
 def device_section(
     title: str,
     dial: str,
-    latency: pd.DataFrame,
+    configurations: pd.DataFrame,
+    equal_time: pd.DataFrame,
     schedule: ScheduleTable,
     summary: pd.DataFrame,
     pictures: list[Picture],
 ) -> Section:
-    """What was measured and scheduled on one device."""
+    """What was measured and scheduled on one device; ``configurations`` and ``equal_time`` are its tables."""
     policies = policy_means(summary)
-    sentences = headline(latency, dial) + scheduled(schedule, policies)
-    if not latency["valid"].all():
+    sentences = headline(configurations, equal_time, dial) + scheduled(schedule, policies)
+    if not configurations["valid"].all():
         sentences.insert(0, NOISY)
-    tables = [configuration_table(latency, dial), policy_table(policies)]
-    return Section(title, sentences, pictures, tables, energy_notice(str(latency["energy_source"].iloc[0])))
+    tables = [configuration_table(configurations, dial), policy_table(policies)]
+    return Section(title, sentences, pictures, tables, energy_notice(str(configurations["energy_source"].iloc[0])))
 
 
-def configuration_table(latency: pd.DataFrame, dial: str) -> Table:
+def configuration_table(configurations: pd.DataFrame, dial: str) -> Table:
     """The configurations, then the static networks, as measured."""
-    records: list[Row] = latency.to_dict("records")
+    records: list[Row] = configurations.to_dict("records")
     rows = []
     for row in sorted(records, key=lambda row: (row["network"] != dial, row["configuration"], -row["macs"])):
         ours = row["network"] == dial
@@ -95,15 +96,17 @@ def configuration_table(latency: pd.DataFrame, dial: str) -> Table:
                 row["configuration"] if ours else row["network"],
                 row["mask"] if ours else "static",
                 f"{row['macs'] / 1e6:.2f}",
-                accuracy(row),
-                f"{row['latency_ms']:.3g} [{row['latency_low_ms']:.3g}, {row['latency_high_ms']:.3g}]",
+                percent(row["val_accuracy"]),
+                accuracy(row, "test_accuracy"),
+                f"{row['latency_ms']:.3g} [{row['latency_ms_low']:.3g}, {row['latency_ms_high']:.3g}]",
                 f"{row['latency_p99_ms']:.3g}",
                 energy,
                 "yes" if row["valid"] else "no",
             ]
         )
-    columns = ["name", "mask", "million MACs", "test accuracy", "median latency / ms", "p99 / ms", "energy / mJ"]
-    return Table("Configurations and static networks (with 95 % intervals)", [*columns, "valid"], rows)
+    columns = ["name", "mask", "million MACs", "validation accuracy", "test accuracy", "median latency / ms"]
+    columns += ["p99 / ms", "energy / mJ", "valid"]
+    return Table("Configurations and static networks (with 95 % intervals)", columns, rows)
 
 
 def policy_means(summary: pd.DataFrame) -> list[Row]:

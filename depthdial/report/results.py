@@ -16,6 +16,7 @@ import pandas as pd
 from depthdial.compare.files import read_comparison
 from depthdial.compare.tables import columns_of, markdown
 from depthdial.files import atomic_folder, write_text
+from depthdial.report.findings import off_front
 
 SENTENCES = {
     "claims": "What the paper says, what was found here, and what could not be checked. A verdict is given only where "
@@ -77,6 +78,7 @@ class Part:
             f"{'#' * self.level} {self.heading}",
             SENTENCES[path.stem].format(metadata=metadata),
             *(f"![{captions[figure.stem]}]({figure})" for figure in figures),
+            *(off_front(table) if path.stem == "equal_macs" else []),
             markdown(table, columns_of(path.stem, table)),
             f"Numbers: [{path.name}]({path}). {self.origin}",
         ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from depthdial.config.schedule import Schedule as Settings
 from depthdial.config.schedule import Selector as SelectorSettings
@@ -73,6 +74,7 @@ def describe(problem: Problem, solution: Solution, settings: Settings, device: s
     """The solution as it is shipped, with prices, unserved cells and the curve over K."""
     order = sorted(solution.residents, key=lambda c: (problem.latency_ms[c], problem.energy_mj[c], c))
     place = {c: index for index, c in enumerate(order)}
+    prices = energy_prices(problem, solution)
     return ScheduleTable(
         network=problem.choices[0].network,
         device=device,
@@ -92,8 +94,8 @@ def describe(problem: Problem, solution: Solution, settings: Settings, device: s
         configurations=tuple(_configuration(problem.choices[c], settings.quantile) for c in order),
         cells=tuple(place[int(c)] for c in solution.choice),
         unserved=_unserved(problem, solution),
-        budgets=_budgets(problem, solution),
-        deadlines=_deadlines(problem, solution),
+        budgets=_budgets(problem, solution, prices),
+        deadlines=_deadlines(problem, solution, prices),
         curve=_curve(problem, settings.time_limit_s),
         selector=selector_integers(settings.selector),
     )
@@ -132,8 +134,7 @@ def _unserved(problem: Problem, solution: Solution) -> tuple[Unserved, ...]:
     )
 
 
-def _budgets(problem: Problem, solution: Solution) -> tuple[TableBudget, ...]:
-    prices = energy_prices(problem, solution)
+def _budgets(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> tuple[TableBudget, ...]:
     binding = is_binding(solution, prices)
     found = []
     for index, budget in enumerate(problem.budgets):
@@ -152,7 +153,7 @@ def _budgets(problem: Problem, solution: Solution) -> tuple[TableBudget, ...]:
     return tuple(found)
 
 
-def _deadlines(problem: Problem, solution: Solution) -> tuple[DeadlinePrice, ...]:
+def _deadlines(problem: Problem, solution: Solution, prices: NDArray[np.float64]) -> tuple[DeadlinePrice, ...]:
     return tuple(
         DeadlinePrice(
             deadline_ms=price.deadline_ms,
@@ -160,7 +161,7 @@ def _deadlines(problem: Problem, solution: Solution) -> tuple[DeadlinePrice, ...
             configuration=problem.choices[price.choice].name,
             accuracy_per_ms=price.accuracy_per_ms,
         )
-        for price in time_prices(problem, solution, energy_prices(problem, solution))
+        for price in time_prices(problem, solution, prices)
     )
 
 

@@ -16,7 +16,7 @@ from depthdial.errors import ArtefactError, ScheduleError
 COLUMNS = (
     "network",
     "configuration",
-    "accuracy",
+    "val_accuracy",
     "latency_ms",
     "latency_p90_ms",
     "latency_p99_ms",
@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Choice:
-    """One configuration on one device. Accuracy is a fraction; latencies are quantiles of the measured ones."""
+    """One configuration on one device. Accuracy is on the validation split; latencies are measured quantiles."""
 
     name: str
     network: str
@@ -108,7 +108,7 @@ def choices_of(table: pd.DataFrame, network: str) -> tuple[Choice, ...]:
         Choice(
             name=str(row["configuration"]),
             network=network,
-            accuracy=float(row["accuracy"]),
+            accuracy=float(row["val_accuracy"]),
             latency_ms=float(row["latency_ms"]),
             latency_p90_ms=float(row["latency_p90_ms"]),
             latency_p99_ms=float(row["latency_p99_ms"]),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from depthdial.config.select import Select
-from depthdial.networks.configurations import Configuration, slot_names
+from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names
 from depthdial.select.front import Array, best_subset, pareto_front, shortfall
 from depthdial.statistics.intervals import wilson_interval
 
@@ -38,6 +38,13 @@ def choose(table: pd.DataFrame, settings: Select, cost: str = "macs") -> tuple[C
         _configuration(name, table.loc[index], index in on_front)
         for name, index in zip(slot_names(slots), [full, *picked], strict=True)
     )
+
+
+def judged_again(chosen: ConfigurationSet, table: pd.DataFrame) -> ConfigurationSet:
+    """The same configurations with the validation accuracies of other weights, from their table of masks."""
+    rows = {str(row["mask"]): row for _, row in table.iterrows()}
+    again = (_configuration(one.name, rows[one.mask], one.on_front) for one in chosen.configurations)
+    return chosen.model_copy(update={"configurations": tuple(again)})
 
 
 def _nearest(costs: Array, accuracies: Array, floor: float, taken: set[int], count: int) -> list[int]:

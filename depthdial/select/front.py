@@ -23,17 +23,6 @@ def pareto_front(cost: Array, accuracy: Array) -> NDArray[np.int64]:
     return np.asarray(front, np.int64)
 
 
-def hypervolume(cost: Array, accuracy: Array, reference: tuple[float, float]) -> float:
-    """Area that the points dominate below ``reference`` = (highest cost, lowest accuracy)."""
-    inside = (cost < reference[0]) & (accuracy > reference[1])
-    if not inside.any():
-        return 0.0
-    cost, accuracy = cost[inside], accuracy[inside]
-    front = pareto_front(cost, accuracy)
-    right = np.append(cost[front][1:], reference[0])
-    return float(((right - cost[front]) * (accuracy[front] - reference[1])).sum())
-
-
 def best_subset(cost: Array, accuracy: Array, size: int, reference: tuple[float, float]) -> NDArray[np.int64]:
     """Indices of the ``size`` points of a front with the largest hypervolume, exactly, by ascending cost.
 

@@ -11,7 +11,6 @@ from iree.compiler.tools.binaries import find_tool
 from iree.runtime import ParameterIndex, parameter_index_add_numpy_ndarray
 
 from depthdial.deploy.manifest import (
-    Accuracy,
     BundledConfiguration,
     CompiledFor,
     Gate,
@@ -88,7 +87,6 @@ def make_bundle(
                 macs=layers * SIZE * SIZE,
                 on_front=True,
                 validation_accuracy=0.9,
-                test=Accuracy(n=100, value=0.9, low=0.83, high=0.94),
                 module=f"modules/{name}.vmfb",
                 batchnorm=f"batchnorm/{name}.irpa",
                 expected=(f"gate/{name}.0.npy",),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from depthdial.config.schedule import Grid as GridSettings
 from depthdial.config.schedule import Schedule as Settings
+from depthdial.replay.tables import Scores
 from depthdial.schedule.choices import Choice
 from depthdial.schedule.grid import make_grid
 from depthdial.schedule.problem import Conditions, Problem, make_problem
@@ -28,10 +29,8 @@ def latency_table(count: int = 6, scale_ms: float = 0.5) -> pd.DataFrame:
                 "configuration": name,
                 "mask": "1",
                 "macs": int(1e6 * share),
-                "accuracy": accuracy,
-                "accuracy_low": accuracy - 0.01,
-                "accuracy_high": accuracy + 0.01,
-                "n": 100,
+                "val_accuracy": accuracy,
+                "n_inferences": 100,
                 "latency_ms": scale_ms * share,
                 "latency_low_ms": scale_ms * share * 0.99,
                 "latency_high_ms": scale_ms * share * 1.01,
@@ -48,6 +47,12 @@ def latency_table(count: int = 6, scale_ms: float = 0.5) -> pd.DataFrame:
             for network, name, share, accuracy in rows
         ]
     )
+
+
+def scores_of(table: pd.DataFrame, less: float = 0.01) -> Scores:
+    """Test accuracies for a latency table: those of validation, a little lower."""
+    rows = table.to_dict("records")
+    return Scores({(row["network"], row["configuration"]): row["val_accuracy"] - less for row in rows})
 
 
 def random_problem(

@@ -65,7 +65,8 @@ def plant(
     table = mask_table(arch, Evaluation(tuple(masks), N_IMAGES, packed(values_of, generator)))
     write_masks(place / "masks.parquet", table, {"scaling": "survival", "recalibrated": True})
     if role == "static":
-        _tested([full], {full: accuracies[full.bits]}, generator, ["c00"]).to_parquet(place / "test.parquet")
+        tested = _tested([full], {full: accuracies[full.bits]}, generator, ["c00"]).assign(network=name)
+        tested.to_parquet(place / "test.parquet")
         return Trained(place)
     known = dict(zip(masks, values_of, strict=True))
     within = {"full": full, "50 %": best(known, arch, 0.5 * arch.full_macs)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from safetensors.numpy import save_file
@@ -27,6 +28,7 @@ from depthdial.artefacts import (
 )
 from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.errors import ArtefactError
+from tests.rigs.fuzz import fuzz
 
 
 class Small(BaseModel):
@@ -81,23 +83,23 @@ def test_what_is_no_file_is_refused(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
-def test_damage_is_read_or_refused_by_name(kind: str, tmp_path: Path, data: st.DataObject) -> None:
+@fuzz
+def test_damage_is_read_or_refused_by_name(kind: str, data: st.DataObject) -> None:
     write, read = READERS[kind]
-    path = tmp_path / f"file.{kind}"
-    path.unlink(missing_ok=True)
-    write(path)
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(0, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    try:
-        read(path)
-    except ArtefactError as error:
-        text = str(error)
-    else:
-        text = str(path)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file.{kind}"
+        write(path)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(0, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        try:
+            read(path)
+        except ArtefactError as error:
+            text = str(error)
+        else:
+            text = str(path)
     assert text.startswith(str(path))
     assert text.isprintable()
     assert len(text) < 600

@@ -23,7 +23,7 @@ from depthdial.schedule.build import build_schedule
 from depthdial.schedule.choices import Choice, choices_of
 from depthdial.schedule.table import ScheduleTable
 from depthdial.traces.trace import Trace, generate, read_csv, read_traces
-from tests.rigs.schedules import latency_table
+from tests.rigs.schedules import latency_table, scores_of
 from workflow_scripts import build_schedule as build_script
 from workflow_scripts import replay_traces as replay_script
 
@@ -169,7 +169,7 @@ def test_oracle_is_the_best_of_all_paths(seed: int) -> None:
 def test_oracle_beats_every_policy_and_is_certified(table: ScheduleTable) -> None:
     held_out = read_traces(TRACES, (100,), table.full_latency_ms)
     training = read_traces(TRACES, (0,), table.full_latency_ms)
-    result = compare(latency_table(), table, SMALL, training, held_out)
+    result = compare(latency_table(), scores_of(latency_table()), table, SMALL, training, held_out)
     summary = result.summary
     assert set(summary["policy"]) == {
         "full network",
@@ -182,7 +182,10 @@ def test_oracle_beats_every_policy_and_is_certified(table: ScheduleTable) -> Non
         "oracle",
     }
     dial = summary[~summary["policy"].str.startswith("static")]
-    assert (dial["regret"] >= -1e-4).all()
+    assert (dial["val_regret"] >= -1e-4).all()
+    assert (dial["correct"] < dial["val_accuracy_offered"] * dial["arrivals"]).all(), (
+        "scored by the lower test accuracy"
+    )
     assert (summary["oracle_gap"] < 1e-3).all()
     assert (summary["energy_j"] <= summary["charge_j"] * (1 + 1e-9)).all()
     feedback = summary[summary["policy"] == "schedule with feedback"]
@@ -210,7 +213,10 @@ def test_feedback_notices_a_slowdown(table: ScheduleTable) -> None:
 
 
 def test_scripts_write_what_the_rules_promise(tmp_path: Path) -> None:
-    latency_table().to_parquet(tmp_path / "latency.parquet")
+    measured = latency_table()
+    measured.to_parquet(tmp_path / "latency.parquet")
+    tested = measured.rename(columns={"configuration": "name", "val_accuracy": "test_accuracy"})
+    tested.to_parquet(tmp_path / "test.parquet")
     settings = SMALL.model_dump(mode="json")
     build_script.main(
         SimpleNamespace(
@@ -229,6 +235,7 @@ def test_scripts_write_what_the_rules_promise(tmp_path: Path) -> None:
             input=SimpleNamespace(
                 latency=tmp_path / "latency.parquet",
                 schedule=tmp_path / "schedule.json",
+                test=[tmp_path / "test.parquet"],
                 estimate=TRACES,
                 held_out=["config/traces/recorded.csv"],
             ),

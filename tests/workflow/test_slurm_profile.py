@@ -100,7 +100,7 @@ STAGES = {
     "masks of": ("evaluate_masks", "collect_masks"),
     "search in": ("ask_masks", "evaluate_generation"),
     "searches and scalings": ("compare_searches", "ablate_scaling"),
-    "choice and test": ("select_front", "score_configurations", "export$"),
+    "choice and test": ("select_front", "calibrate_configurations", "score_configurations", "export$"),
     "test at equal MACs": ("score_budgets",),
     "compilation and bundles": ("compile$", "link_bundle"),
     "devices": ("benchmark_device", "build_schedule", "replay_traces", "pack"),
