@@ -23,6 +23,9 @@ from depthdial.devices.records import read_records, write_records
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.tables import read_masks, write_masks
 from depthdial.files import sha256_file, write_text
+from depthdial.networks.build import dial
+from depthdial.networks.families.he_shapes import Architecture
+from depthdial.networks.weights import load_weights, save_weights
 from tests.rigs.fuzz import fuzz
 from tests.rigs.windows import make_window
 from tests.unit.test_manifest import FILES as FILES_OF_BUNDLE
@@ -45,14 +48,23 @@ def read_pictures(path: Path) -> Any:
     return load_info(path), np.asarray(load_split(path, "validation").images).sum()
 
 
+def write_network(path: Path) -> None:
+    network = dial(Architecture(8, 2, 1, 8, 2).describe())
+    save_weights(path, network, {"network": "small"})
+
+
 FILES: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
     "masks.parquet": (write_table, read_masks),
     "records.jsonl": (lambda path: write_records(path, [make_window(), make_window()]), read_records),
     "images.safetensors": (write_pictures, read_pictures),
+    "weights.safetensors": (write_network, load_weights),
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+SLOW = {"weights.safetensors"}  # every example builds and traces a network
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in FILES])
 @given(data=st.data())
 @fuzz
 def test_a_damaged_file_is_read_or_refused_by_name(name: str, data: st.DataObject) -> None:
