@@ -192,7 +192,7 @@ def _at_half(rows: pd.DataFrame, share: str, what: str) -> tuple[str, str]:
     half = perhaps if surely.empty else surely
     best = half.sort_values(["val_accuracy", share], ascending=[False, True]).iloc[0].to_dict()
     here = f"{best['configuration']} takes {percent(best, share)} of {what} at {points(best, 'to_constant')} points"
-    here += " against constant depth, on the images of one seed"
+    here += f" against constant depth, on the same {best['n_test']} test images of one seed"
     if not best["valid"]:
         return f"{here}; the device was too noisy", OPEN
     verdict = _at_least(best, "to_constant", -DROP)

@@ -18,12 +18,16 @@ from depthdial.artefacts import open_tensors, read_csv, read_table, reading
 from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.networks.description import WEIGHTS, Description
 
+FINETUNED = "finetuned.json"
+
 
 @dataclass(frozen=True)
 class Trained:
     """One trained network: the folder that holds its weights, tables and history."""
 
     folder: Path
+    fine_tuned: bool = False
+    """Whether its configurations were trained further before they were deployed."""
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -94,8 +98,7 @@ class Trained:
     @cached_property
     def finetuned(self) -> ConfigurationSet | None:
         """Its configurations with their validation accuracies after fine-tuning, if there was any."""
-        path = self.folder / "finetuned.json"
-        return read_configurations(path) if path.exists() else None
+        return read_configurations(self.folder / FINETUNED) if self.fine_tuned else None
 
     @property
     def deployed(self) -> ConfigurationSet:
@@ -138,8 +141,11 @@ class Trained:
 
 
 def at(paths: Iterable[str | Path]) -> list[Trained]:
-    """The trained networks whose weights are among ``paths``, in their order."""
-    return [Trained(path.parent) for path in map(Path, paths) if path.name == "weights.safetensors"]
+    """The trained networks whose weights are among ``paths``, in their order; fine-tuned if ``paths`` say so."""
+    given = [Path(path) for path in paths]
+    return [
+        Trained(path.parent, path.with_name(FINETUNED) in given) for path in given if path.name == "weights.safetensors"
+    ]
 
 
 def by_network(runs: Iterable[Trained]) -> list[list[Trained]]:

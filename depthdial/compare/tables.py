@@ -90,6 +90,7 @@ NAMES = {
         Column("configuration", "configuration", "text"),
         Column("median / ms", "latency_ms", "milliseconds"),
         Column("times as fast as c00", "speedup", "times"),
+        Column("test images", "n_test", "count"),
         Column("dial / %", "dial"),
         Column("static / %", "static"),
         Column("dial - static / points", "to_static", "points"),

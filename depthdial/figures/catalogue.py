@@ -189,8 +189,8 @@ FIGURES = (
         "curve",
         "device",
         "What keeping more configurations loaded would buy: fewer missed inputs come first, then budgets that"
-        " are kept, then accuracy. Accuracy can fall from one K to the next where a budget is kept that fewer"
-        " configurations had to exceed. The ring marks what is shipped.",
+        " are kept, then accuracy, on the validation split by which the schedule chooses. It can fall from one K"
+        " to the next where a budget is kept that fewer configurations had to exceed. The ring marks what is shipped.",
         _replayed("curve"),
         ("dial",),
         title=_device,
@@ -208,7 +208,8 @@ FIGURES = (
     Figure(
         "policies",
         "device",
-        "All policies on the held-out traces. Left: how many inferences a charge gives, and at what accuracy."
+        "All policies on the held-out traces. They choose by validation accuracy; what they reach is on the test split."
+        " Left: how many inferences a charge gives, and at what accuracy."
         " Right: the share of all inputs that was answered correctly and in time; lines span the traces.",
         _replayed("summary"),
         ("dial", "control", "static", "oracle", "neutral"),

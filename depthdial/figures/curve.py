@@ -23,7 +23,7 @@ def picture(curve: pd.DataFrame, look: Look) -> Figure:
     rows = [
         ("misses", 100, "missed\n/ % of inputs"),
         ("over_budget", 100, "worst budget\nexceeded / %"),
-        ("accuracy", 1, "expected\naccuracy"),
+        ("val_accuracy", 1, "accuracy\n(validation)"),
     ]
     with canvas(look.width_mm, 1.0, rows=len(rows), sharex=True) as (figure, axes):
         used = curve[curve["used"]]

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Look, canvas
 
-NUMBERS = ["configuration", "index", "accuracy", "latency_ms", "energy_mj", "unserved", "energy_source"]
+NUMBERS = ["configuration", "index", "val_accuracy", "latency_ms", "energy_mj", "unserved", "energy_source"]
 TITLES = {
     "battery": "battery left / share",
     "reserve": "energy left / energy planned",

@@ -39,12 +39,12 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> Scores:
 
 
 def curve_table(table: ScheduleTable) -> pd.DataFrame:
-    """One row per K: resident, accuracy, misses, over_budget, configurations, chosen (the K of the schedule)."""
+    """One row per K: resident, val_accuracy, misses, over_budget, configurations, chosen (the K of the schedule)."""
     return pd.DataFrame(
         [
             {
                 "resident": point.resident,
-                "accuracy": point.accuracy,
+                "val_accuracy": point.accuracy,
                 "misses": point.misses,
                 "over_budget": point.over_budget,
                 "configurations": " ".join(point.configurations),
@@ -67,7 +67,7 @@ def cell_table(table: ScheduleTable) -> pd.DataFrame:
                 **table.grid.describe(cell),
                 "configuration": configuration.name,
                 "index": index,
-                "accuracy": configuration.accuracy,
+                "val_accuracy": configuration.accuracy,
                 "latency_ms": configuration.latency_ms,
                 "energy_mj": configuration.energy_mj,
                 "unserved": cell in unserved,

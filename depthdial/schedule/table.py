@@ -36,6 +36,7 @@ class TableConfiguration(_Part):
 
     name: str
     accuracy: NonNegativeFloat
+    """On the validation split, as every accuracy in a schedule: the test split only scores what was chosen."""
     latency_ms: NonNegativeFloat
     """At the schedule's quantile."""
     median_ms: NonNegativeFloat

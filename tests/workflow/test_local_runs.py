@@ -1,6 +1,7 @@
 """Whole runs on this machine: what a second run does, what a changed setting reruns, what survives ``kill -9``."""
 
 import json
+import os
 import re
 import shutil
 import time
@@ -86,6 +87,28 @@ def test_the_report_of_snakemake_works_too(finished: Path) -> None:
 
 def test_a_colour_redraws_the_figures_that_show_it(finished: Path) -> None:
     assert changed(finished, "figures", "oracle", value="#123456") == {"draw_trace", "draw_policies", *PAGES}
+
+
+def test_other_test_accuracies_link_and_measure_nothing(finished: Path) -> None:
+    """They reach what scores: the replay, comparisons, figures and pages."""
+    before = {path: (path.read_bytes(), path.stat()) for path in (finished / RESULTS).rglob("test.parquet")}
+    for path in before:
+        table = pd.read_parquet(path)
+        table.assign(test_accuracy=table["test_accuracy"] * 0.9).to_parquet(path)
+    rerun = planned(finished)
+    for path, (content, stat) in before.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert {"replay_traces", "compare_on_device", "compare_networks", "check_claims", "draw_latency", *PAGES} <= rerun
+    assert not rerun & {
+        "select_front",
+        "export",
+        "compile",
+        "link_bundle",
+        "benchmark_device",
+        "build_schedule",
+        "pack",
+    }
 
 
 def test_a_setting_of_the_schedule_reruns_the_schedule(finished: Path) -> None:
