@@ -19,7 +19,7 @@ from depthdial.evaluate.tasks import calibration_tensor, load_tensors
 from depthdial.figures.style import canvas
 from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
-from depthdial.search.base import Search as Strategy
+from depthdial.search.base import Searcher as Strategy
 from depthdial.search.fronts import Measure, front_of
 from depthdial.search.runs import needed, run
 from depthdial.search.strategies import RANDOM, make_search

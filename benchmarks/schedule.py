@@ -19,6 +19,7 @@ from depthdial.config.traces import Traces
 from depthdial.errors import ScheduleError
 from depthdial.files import write_text
 from depthdial.replay.compare import compare
+from depthdial.replay.names import SCHEDULE_WITH_FEEDBACK
 from depthdial.replay.policies import Scheduled
 from depthdial.replay.simulate import plan, replay
 from depthdial.replay.tables import Scores, read_scores
@@ -34,7 +35,6 @@ ROOT = Path(__file__).parents[1]
 SIZES = ((4, 16, 8), (10, 20, 15), (10, 60, 30))
 SEEDS = range(5)
 Traced = tuple[Trace, ...]
-FEEDBACK = "schedule with feedback"
 
 
 def solve_times() -> pd.DataFrame:
@@ -143,7 +143,7 @@ def main() -> None:
     write_text(ROOT / "docs/benchmarks/schedule.md", report(times, plain, summary, parts, source, real))
     print((ROOT / "docs/benchmarks/schedule.md").read_text())  # noqa: T201
     largest = times[times["cells"] == SIZES[-1][0] * SIZES[-1][1]]
-    ours = summary[summary["policy"] == FEEDBACK]
+    ours = summary[summary["policy"] == SCHEDULE_WITH_FEEDBACK]
     result = {
         "solve_s_600x30": round(float(largest["solve_s"].max()), 3),
         "solve_s_600x30_median": round(float(largest["solve_s"].median()), 3),

@@ -12,7 +12,7 @@ from depthdial import layout
 from depthdial.compare.design import claims_dials, control_of, training_settings
 from depthdial.config.study import load_study
 from depthdial.errors import DepthDialError
-from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, look_of
+from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, style_of
 from depthdial.files import sha256_file
 from depthdial.layout import Place
 from depthdial.report.contents import device_parts, dial_parts, recipe_tables

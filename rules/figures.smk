@@ -22,7 +22,7 @@ for figure in FIGURES:
             runtime=rising(10),
         params:
             figure=figure.name,
-            look=look_of(STUDY, figure),
+            style=style_of(STUDY, figure),
             title=at_place(figure.title),
             settings=at_place(figure.settings),
             caption=figure.caption,

@@ -4,7 +4,7 @@ from typing import Any
 
 from depthdial.compare.equal import accuracies, equal_macs
 from depthdial.compare.files import write_csv
-from depthdial.compare.runs import at
+from depthdial.compare.runs import trained_networks
 from depthdial.compare.skipping import skipping
 from depthdial.compare.training import training_time
 from depthdial.runs.logs import configure_logging
@@ -13,7 +13,7 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write the tables of one dial."""
     configure_logging(smk.log[0])
-    dials, controls, statics = at(smk.input.dial), at(smk.input.control), at(smk.input.static)
+    dials, controls, statics = map(trained_networks, (smk.input.dial, smk.input.control, smk.input.static))
     write_csv(smk.output.accuracies, accuracies([*dials, *controls, *statics]))
     write_csv(smk.output.equal_macs, equal_macs(dials, controls, statics))
     write_csv(smk.output.skipping, skipping(dials, controls))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from depthdial.compare.files import write_csv
-from depthdial.compare.runs import at
+from depthdial.compare.runs import trained_networks
 from depthdial.compare.training import trained_table
 from depthdial.files import write_json
 from depthdial.runs.logs import configure_logging
@@ -12,7 +12,7 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write ``output.table`` and, whole, ``output.metadata``."""
     configure_logging(smk.log[0])
-    runs = at(smk.input.weights)
+    runs = trained_networks(smk.input.weights)
     write_csv(smk.output.table, trained_table(runs))
     write_json(smk.output.metadata, [run.metadata for run in runs])
 

@@ -9,7 +9,7 @@ from depthdial.deploy.manifest import read_manifest
 from depthdial.devices.benchmark import benchmark_device
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.runs.logs import configure_logging
-from depthdial.select.latency_model import fit_cost_model, write_cost_model
+from depthdial.select.latency_model import fit_latency_model, write_latency_model
 
 
 def main(smk: Any) -> None:
@@ -21,8 +21,8 @@ def main(smk: Any) -> None:
     benchmark_device(device, [bundle], settings, smk.params.cache, smk.output.records, smk.output.latency)
     arch = Architecture.from_dict(read_manifest(bundle, verify=False).architecture).describe()
     held_out = CostModel.model_validate(smk.params.cost_model).held_out
-    model = fit_cost_model(read_table(smk.output.latency), arch, device.name, held_out)
-    write_cost_model(smk.output.model, model)
+    model = fit_latency_model(read_table(smk.output.latency), arch, device.name, held_out)
+    write_latency_model(smk.output.model, model)
 
 
 if "snakemake" in globals():

@@ -8,7 +8,7 @@ from depthdial.config.select import Select
 from depthdial.networks.configurations import ConfigurationSet, write_configurations
 from depthdial.runs.logs import configure_logging
 from depthdial.select.choose import choose
-from depthdial.select.latency_model import predicted_latency, read_cost_model, told
+from depthdial.select.latency_model import described, predicted_latency, read_latency_model
 
 
 def main(smk: Any) -> None:
@@ -16,11 +16,11 @@ def main(smk: Any) -> None:
     configure_logging(smk.log[0])
     masks, cost = read_table(smk.input.masks), "macs"
     if smk.input.cost:
-        model = read_cost_model(smk.input.cost)
+        model = read_latency_model(smk.input.cost)
         masks["latency_ms"] = predicted_latency(model, list(masks["mask"]))
         cost = "latency_ms"
         logger = logging.getLogger("depthdial")
-        logger.log(logging.INFO if model.valid else logging.WARNING, "%s", told(model))
+        logger.log(logging.INFO if model.valid else logging.WARNING, "%s", described(model))
     chosen = choose(masks, Select.model_validate(smk.params.select), cost)
     write_configurations(
         smk.output.configurations,

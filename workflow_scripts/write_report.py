@@ -14,7 +14,7 @@ from depthdial.report.page import Section, comparison, device_section, picture, 
 from depthdial.runs.logs import configure_logging
 from depthdial.runs.provenance import git_commit, versions
 from depthdial.schedule.table import read_schedule
-from depthdial.select.latency_model import read_cost_model, told
+from depthdial.select.latency_model import described, read_latency_model
 
 CLAIMS = (
     "A verdict is given only where the 95 % interval lies wholly on one side; what was not checked is named as such, "
@@ -34,7 +34,7 @@ def main(smk: Any) -> None:
     provenance = {"experiment": smk.wildcards.experiment, "commit": git_commit()}
     provenance |= versions("torch", "iree-base-compiler", "iree-base-runtime", "snakemake", "pulp", "highspy")
     drawn = iter(smk.input.dial_figures)
-    costs = [told(read_cost_model(path)) for path in smk.input.cost] or [""] * len(smk.params.dials)
+    costs = [described(read_latency_model(path)) for path in smk.input.cost] or [""] * len(smk.params.dials)
     for dial, cost in zip(smk.params.dials, costs, strict=True):
         pictures = [picture(path, captions) for path in islice(drawn, len(dial["figures"]))]
         tables = [comparison(capital(table["heading"]), table["path"]) for table in dial["tables"]]

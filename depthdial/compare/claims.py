@@ -17,6 +17,7 @@ from depthdial.artefacts import read_table
 from depthdial.compare.files import read_comparison
 from depthdial.compare.rankings import SENSITIVITY
 from depthdial.compare.skipping import ALL
+from depthdial.replay.names import FULL_NETWORK, SCHEDULE_WITH_FEEDBACK
 
 HOLDS, FAILS, OPEN, UNCHECKED = "holds", "does not hold", "not decided", "not checked"
 PAPER, SUMMARY, HUANG = "the paper's abstract", "the paper, as summarised by others", "Huang et al. 2016"
@@ -30,9 +31,7 @@ GOAL_DROP = -0.003
 """What ResNet-110 may lose at half its MACs against constant depth."""
 
 NEARLY_TWICE = 1.9
-ALONE = "there is no constant-depth network to compare with"
-SCHEDULE, FULL = "schedule with feedback", "full network"
-"""Policies of the replay."""
+NO_CONTROL = "there is no constant-depth network to compare with"
 
 Row = dict[Any, Any]
 
@@ -123,7 +122,7 @@ def resilience(e: Evidence) -> Claim:
     claim = "Networks trained with Stochastic Depth are more resilient to skipping blocks than those of constant depth"
     row = _row(e.skipping, "skipped", ALL)
     if pd.isna(row["control_mean"]):
-        return Claim(claim, PAPER, e.subject, ALONE, UNCHECKED)
+        return Claim(claim, PAPER, e.subject, NO_CONTROL, UNCHECKED)
     here = f"mean over {row['masks']:.0f} masks: {percent(row, 'dial_mean')}, constant depth "
     here += f"{percent(row, 'control_mean')}; difference {points(row, 'difference_mean')} points"
     if not row["complete"]:
@@ -183,7 +182,7 @@ def _at_half(rows: pd.DataFrame, share: str, what: str) -> tuple[str, str]:
     """
     rows = rows[rows["to_constant"].notna()]
     if rows.empty:
-        return ALONE, UNCHECKED
+        return NO_CONTROL, UNCHECKED
     surely, perhaps = rows[rows[f"{share}_high"] <= 0.5], rows[rows[f"{share}_low"] <= 0.5]
     if perhaps.empty:
         least = rows.sort_values(share).iloc[0].to_dict()
@@ -206,7 +205,7 @@ def inferences(e: Evidence) -> Claim:
         return Claim(claim, SUMMARY, e.subject, "no replay", UNCHECKED)
     device, summary = next(iter(e.replays.items()))
     per_charge = summary.pivot_table("inferences_per_charge", "trace", "policy", observed=True)
-    more = (per_charge[SCHEDULE] / per_charge[FULL]).max()
+    more = (per_charge[SCHEDULE_WITH_FEEDBACK] / per_charge[FULL_NETWORK]).max()
     here = f"{device}: up to {more:.2f} times as many per charge as the full network, replayed over held-out traces"
     if set(summary["energy_source"]) == {"modelled"}:
         return Claim(claim, SUMMARY, e.subject, f"{here}; energy is modelled from time", UNCHECKED)
@@ -232,7 +231,7 @@ def full_accuracy(e: Evidence) -> Claim:
     claim = "Stochastic Depth makes the full network more accurate (ResNet-110 on CIFAR-10: 5.25 against 6.41 % error)"
     here = f"{percent(row, 'stochastic')}, constant depth {percent(row, 'constant')}"
     if pd.isna(row["constant"]):
-        return Claim(claim, HUANG, e.subject, ALONE, UNCHECKED)
+        return Claim(claim, HUANG, e.subject, NO_CONTROL, UNCHECKED)
     here += f"; difference {points(row, 'full_to_full')} points"
     return Claim(claim, HUANG, e.subject, here, _sign(row, "full_to_full"), "equal_macs.csv")
 
@@ -242,7 +241,7 @@ def training_time(e: Evidence) -> Claim:
     row = _row(e.training, "network", e.network)
     claim = "Stochastic Depth saves training time (about a quarter with p_L = 0.5)"
     if pd.isna(row["time_share"]):
-        return Claim(claim, HUANG, e.subject, ALONE, UNCHECKED)
+        return Claim(claim, HUANG, e.subject, NO_CONTROL, UNCHECKED)
     here = (
         f"{percent(row, 'time_share')} of the time of constant depth, {100 * row['open_share']:.0f} % of the branches"
     )

@@ -140,7 +140,7 @@ class Trained:
         return float(found.iloc[0]) if len(found) else float("nan")
 
 
-def at(paths: Iterable[str | Path]) -> list[Trained]:
+def trained_networks(paths: Iterable[str | Path]) -> list[Trained]:
     """The trained networks whose weights are among ``paths``, in their order; fine-tuned if ``paths`` say so."""
     given = [Path(path) for path in paths]
     return [

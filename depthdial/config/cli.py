@@ -9,8 +9,8 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="Check configurations; regenerate schema and reference.")
 
 
-@app.command()
-def check(file: Path) -> None:
+@app.command("check")
+def check_config(file: Path) -> None:
     """Say all that is wrong with an experiment's FILE, or that nothing is."""
     from depthdial.config.load import read_experiment
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, StringConstraints, model_validator
 
 from depthdial.config.base import Name, Section
-from depthdial.config.problems import check, report
+from depthdial.config.problems import report, validate
 from depthdial.errors import ConfigError
 
 LOCAL = "local"
@@ -182,7 +182,7 @@ def load_devices(
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML ({error})") from None
-    devices = {device.name: device for device in check(Devices, values, str(path)).devices}
+    devices = {device.name: device for device in validate(Devices, values, str(path)).devices}
     wanted = list(devices) if names is None else list(names)
     problems = [
         f"devices: there is no device {name!r}; there are {', '.join(devices)}"

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from depthdial.config.experiment import Experiment
-from depthdial.config.problems import check
+from depthdial.config.problems import validate
 from depthdial.errors import ConfigError
 
 
 def load_experiment(values: Mapping[str, Any], where: str) -> Experiment:
     """The experiment that a parsed configuration file describes. Raises ConfigError with every problem."""
-    return check(Experiment, dict(values), where)
+    return validate(Experiment, dict(values), where)
 
 
 def read_experiment(path: Path) -> Experiment:

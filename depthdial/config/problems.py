@@ -13,7 +13,7 @@ from depthdial.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def check(model: type[Model], values: Any, where: str) -> Model:
+def validate(model: type[Model], values: Any, where: str) -> Model:
     """``values`` as a ``model``. Raises ConfigError that names every problem at once."""
     try:
         return model.model_validate(values)

@@ -11,7 +11,7 @@ from typing import Any
 from depthdial.config.devices import Device, load_devices
 from depthdial.config.experiment import Experiment
 from depthdial.config.load import load_experiment, read_yaml
-from depthdial.config.problems import check
+from depthdial.config.problems import validate
 from depthdial.config.targets import Target, load_targets
 from depthdial.config.traces import COLUMNS, Traces, TraceSpec
 from depthdial.errors import ConfigError
@@ -78,7 +78,7 @@ def trace_files(traces: Traces, root: Path, problems: list[str]) -> dict[str, st
 def check_trace(path: Path) -> None:
     """Check a trace's specification, or the header of a recorded one; its rows are checked when it is read."""
     if path.suffix == ".yaml":
-        check(TraceSpec, read_yaml(path), str(path))
+        validate(TraceSpec, read_yaml(path), str(path))
         return
     with path.open(encoding="utf-8", newline="") as stream:
         header = next(csv.reader(line for line in stream if not line.startswith("#")), [])

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
 from depthdial.config.load import read_yaml
-from depthdial.config.problems import check
+from depthdial.config.problems import validate
 from depthdial.errors import ConfigError
 
 TRIPLES = {"x86_64-unknown-linux-gnu": "x86_64", "aarch64-unknown-linux-gnu": "aarch64"}
@@ -144,7 +144,7 @@ class Targets(Section):
 
 def load_targets(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> dict[str, Target]:
     """The targets that a file describes, those of ``names`` if given. Raises ConfigError with every problem."""
-    targets = check(Targets, read_yaml(Path(path)), str(path)).targets
+    targets = validate(Targets, read_yaml(Path(path)), str(path)).targets
     if missing := [name for name in names or () if name not in targets]:
         known = ", ".join(targets)
         raise ConfigError(f"{path}: there is no target {', '.join(missing)}; there are {known}")

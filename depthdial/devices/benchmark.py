@@ -11,7 +11,7 @@ from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import AutoMeter, Device
 from depthdial.devices.meters import least_window_ms, modelled, settle_meter
 from depthdial.devices.protocol import Job, measure
-from depthdial.devices.provision import KEPT, Bundle, check_machine, provide_bundle, provide_runtime, remove
+from depthdial.devices.provision import KEPT, VerifiedBundle, check_machine, provide_bundle, provide_runtime, remove
 from depthdial.devices.records import Window, write_records
 from depthdial.devices.session import Session
 from depthdial.devices.table import latency_table
@@ -34,7 +34,7 @@ def benchmark_device(
     Writes ``records`` (JSON Lines) and ``table`` (Parquet), or neither. Wheels of the runtime are kept in ``cache``.
     Raises DeviceError, MeasurementError or ArtefactError.
     """
-    read = [Bundle.read(folder) for folder in bundles]
+    read = [VerifiedBundle.read(folder) for folder in bundles]
     if foreign := [b.folder for b in read if b.manifest.target.name != device.target]:
         raise DeviceError(f"device {device.name} runs target {device.target}, but {foreign[0]} is compiled for another")
     with Session(device) as session:

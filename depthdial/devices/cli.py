@@ -14,8 +14,8 @@ TargetsFile = Annotated[Path, typer.Option("--targets", help="The targets file."
 MARKS = {"good": "ok  ", "warning": "note", "bad": "MEND"}
 
 
-@app.command()
-def check(
+@app.command("check")
+def check_devices(
     names: Names = None,
     file: DevicesFile = Path("config/devices.yaml"),
     targets: TargetsFile = Path("config/targets.yaml"),

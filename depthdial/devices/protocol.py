@@ -20,7 +20,7 @@ from depthdial.config.devices import ModelledMeter
 from depthdial.deploy.calls import BENCHMARK, RUN, Report, parse_report, timing_arguments
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
 from depthdial.devices.meters import Idle, Meter, judge, judge_idle, open_meter, settle_idle
-from depthdial.devices.provision import Bundle
+from depthdial.devices.provision import VerifiedBundle
 from depthdial.devices.records import Window
 from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint
 from depthdial.devices.session import Finished, Session
@@ -42,7 +42,7 @@ TICK_MS = 100
 class Job:
     """One configuration in its bundle, here and in a folder on the device."""
 
-    bundle: Bundle
+    bundle: VerifiedBundle
     folder: str
     configuration: BundledConfiguration
 

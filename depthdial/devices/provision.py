@@ -27,14 +27,14 @@ KEPT = 8
 
 
 @dataclass(frozen=True)
-class Bundle:
+class VerifiedBundle:
     """A bundle here and what its manifest says."""
 
     folder: Path
     manifest: Manifest
 
     @classmethod
-    def read(cls, folder: str | os.PathLike[str]) -> Bundle:
+    def read(cls, folder: str | os.PathLike[str]) -> VerifiedBundle:
         """Read and verify a bundle. Raises ArtefactError."""
         return cls(Path(folder), read_manifest(folder))
 
@@ -85,7 +85,7 @@ def try_tools(session: Session, folder: str) -> None:
             )
 
 
-def provide_bundle(session: Session, bundle: Bundle) -> str:
+def provide_bundle(session: Session, bundle: VerifiedBundle) -> str:
     """The folder on the device that holds the bundle."""
     manifest = bundle.manifest
     return provide(session, f"bundle-{manifest.dataset}-{manifest.network}-seed{manifest.seed}", bundle.files)

@@ -54,7 +54,7 @@ def mask_table(network: Description, evaluation: Evaluation) -> pd.DataFrame:
 
 def write_masks(path: str | os.PathLike[str], table: pd.DataFrame, about: dict[str, Any]) -> None:
     """Check and write a mask table; ``about`` (JSON values) goes into the file's metadata."""
-    check(table, str(path))
+    check_masks(table, str(path))
     arrow = pa.Table.from_pandas(table, pa.schema(COLUMNS), preserve_index=False)
     arrow = arrow.replace_schema_metadata({"format": FORMAT, "about": json.dumps(about)})
     with atomic_path(path) as temporary:
@@ -70,11 +70,11 @@ def read_masks(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, An
         if found != FORMAT:
             raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; delete it and run again")
         table = arrow.to_pandas()
-        check(table, str(path))
+        check_masks(table, str(path))
         return table, json.loads(metadata[b"about"])
 
 
-def check(table: pd.DataFrame, where: str) -> None:
+def check_masks(table: pd.DataFrame, where: str) -> None:
     """Raise ArtefactError unless this is a mask table: columns, ranges, unique masks, consistent counts."""
     import pandera.pandas as pa_check
 

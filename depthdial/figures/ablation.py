@@ -6,18 +6,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Look, canvas
+from depthdial.figures.style import Drawing, Style, canvas
 
 
-def draw(look: Look, *, ablation: str) -> Drawing:
+def draw(style: Style, *, ablation: str) -> Drawing:
     """The same masks under every rule of scaling."""
     table = read_table(ablation)
-    return Drawing(picture(table, look), table, f"the same {table['mask'].nunique()} masks, validation split")
+    return Drawing(picture(table, style), table, f"the same {table['mask'].nunique()} masks, validation split")
 
 
-def picture(table: pd.DataFrame, look: Look) -> Figure:
+def picture(table: pd.DataFrame, style: Style) -> Figure:
     """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without."""
-    with canvas(look.width_mm, 0.72) as (figure, axis):
+    with canvas(style.width_mm, 0.72) as (figure, axis):
         names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
         for scaling, (colour, marker) in names.items():
             for recalibrated in (True, False):
@@ -25,11 +25,11 @@ def picture(table: pd.DataFrame, look: Look) -> Figure:
                 mean = part.groupby("kept")["val_accuracy"].mean()
                 label = f"{scaling}, {'recalibrated' if recalibrated else 'as trained'}"
                 line = (
-                    {"linestyle": "-", "mfc": look.colours[colour]}
+                    {"linestyle": "-", "mfc": style.colours[colour]}
                     if recalibrated
                     else {"linestyle": ":", "mfc": "white"}
                 )
-                axis.plot(mean.index, mean, marker=marker, color=look.colours[colour], label=label, **line)
-        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=look.title, ylim=(0, 1.02))
+                axis.plot(mean.index, mean, marker=marker, color=style.colours[colour], label=label, **line)
+        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=style.title, ylim=(0, 1.02))
         axis.legend(fontsize=6, loc="lower right")
         return figure

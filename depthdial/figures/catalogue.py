@@ -1,6 +1,6 @@
 """The figures of an experiment: an entry each. Rules, captions, the report and the page of results follow from it.
 
-A figure ``name`` is drawn by ``depthdial.figures.<name>.draw(look, **inputs, **settings)``, which returns a Drawing.
+A figure ``name`` is drawn by ``depthdial.figures.<name>.draw(style, **inputs, **settings)``, which returns a Drawing.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def figure_files(study: Study, places: list[Place], *suffixes: str) -> list[str]
     return [place.figure(name, suffix) for place in places for name in figures_of(study, place) for suffix in suffixes]
 
 
-def look_of(study: Study, figure: Figure) -> dict[str, Any]:
+def style_of(study: Study, figure: Figure) -> dict[str, Any]:
     """The settings of a picture: its size, its resolution and the colours that it uses, no others."""
     settings = study.experiment.figures
     return {

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Look, canvas, point, spread
+from depthdial.figures.style import Drawing, Style, canvas, point, spread
 from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.select.front import pareto_front
 
 
-def draw(look: Look, *, masks: str, configurations: str, statics: Sequence[str]) -> Drawing:
+def draw(style: Style, *, masks: str, configurations: str, statics: Sequence[str]) -> Drawing:
     """The masks of one network and seed, what was chosen of them, and the static networks' configurations."""
     chosen = read_configurations(configurations)
     data = cloud_data(read_table(masks), chosen)
@@ -24,7 +24,7 @@ def draw(look: Look, *, masks: str, configurations: str, statics: Sequence[str])
     )
     shown = pd.concat([data.assign(network=chosen.network), table[["network", "macs", "val_accuracy"]]])
     note = f"{chosen.network}, seed {chosen.seed}; bars: 95 % Wilson intervals"
-    return Drawing(picture(data, table, chosen, look), shown, note)
+    return Drawing(picture(data, table, chosen, style), shown, note)
 
 
 def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
@@ -37,33 +37,33 @@ def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
     return table
 
 
-def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet, look: Look) -> Figure:
+def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet, style: Style) -> Figure:
     """Accuracy against MACs; bars are 95 % Wilson intervals of the chosen configurations and static networks.
 
     ``statics`` has network, macs, val_accuracy, low, high.
     """
-    with canvas(look.width_mm, 0.8) as (figure, axis):
-        axis.scatter(data["macs"] / 1e6, data["val_accuracy"], s=5, color=look.colours["neutral"], alpha=0.35,
+    with canvas(style.width_mm, 0.8) as (figure, axis):
+        axis.scatter(data["macs"] / 1e6, data["val_accuracy"], s=5, color=style.colours["neutral"], alpha=0.35,
                      linewidths=0, label=f"{len(data)} masks", rasterized=True)  # fmt: skip
         front = data[data["on_front"]].sort_values("macs")
         axis.step(
             front["macs"] / 1e6,
             front["val_accuracy"],
             where="post",
-            color=look.colours["dial"],
+            color=style.colours["dial"],
             linewidth=1,
             label="front",
         )
         names = []
         for c in chosen.configurations:
             at = (c.macs / 1e6, c.validation_accuracy)
-            names.append(point(axis, at, c.name, look.colours["dial"], "o", (c.validation_low, c.validation_high)))
+            names.append(point(axis, at, c.name, style.colours["dial"], "o", (c.validation_low, c.validation_high)))
         for row in statics.to_dict("records"):
             at = (row["macs"] / 1e6, row["val_accuracy"])
-            names.append(point(axis, at, row["network"], look.colours["static"], "D", (row["low"], row["high"])))
+            names.append(point(axis, at, row["network"], style.colours["static"], "D", (row["low"], row["high"])))
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
-        axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=look.title)
+        axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=style.title)
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
         axis.legend(loc="lower right", title=f"{hidden} masks lie below" if hidden else None, title_fontsize=6.5)
         spread(figure, names)

@@ -10,27 +10,27 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from depthdial.compare.files import read_comparison
-from depthdial.figures.style import Drawing, Look, canvas, mark_modelled, point, spread
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, point, spread
 
 
-def draw(look: Look, *, configurations: str, network: str, device: str) -> Drawing:
+def draw(style: Style, *, configurations: str, network: str, device: str) -> Drawing:
     """One device's table: the configurations of the dial ``network`` and the static networks."""
     table = read_comparison(configurations)
     note = f"{network} on {device}; bars: 95 % intervals (bootstrap of the median, Wilson)"
-    return Drawing(picture(table, network, look), table, note)
+    return Drawing(picture(table, network, style), table, note)
 
 
-def picture(table: pd.DataFrame, dial: str, look: Look) -> Figure:
+def picture(table: pd.DataFrame, dial: str, style: Style) -> Figure:
     """Two panels over ``configurations.csv`` of a device: latency, and energy per inference, against test accuracy.
 
     Bars: 95 % bootstrap interval of the median latency, 95 % Wilson interval of the accuracy.
     """
-    with canvas(1.6 * look.width_mm, 0.55, 2, sharey=True) as (figure, axes):
-        names = _panel(axes[0], table, "latency", "ms", dial, look.colours)
+    with canvas(1.6 * style.width_mm, 0.55, 2, sharey=True) as (figure, axes):
+        names = _panel(axes[0], table, "latency", "ms", dial, style.colours)
         axes[0].set(xlabel="median latency / ms", ylabel="test accuracy")
-        axes[0].set_title(look.title if table["valid"].all() else f"{look.title}\n(device too noisy: not valid)")
+        axes[0].set_title(style.title if table["valid"].all() else f"{style.title}\n(device too noisy: not valid)")
         source = str(table["energy_source"].iloc[0])
-        names += _panel(axes[1], table, "energy", "mj", dial, look.colours)
+        names += _panel(axes[1], table, "energy", "mj", dial, style.colours)
         axes[1].set(xlabel="energy per inference / mJ")
         axes[1].set_title("modelled energy" if source == "modelled" else f"energy ({source})")
         mark_modelled(axes[1], source)

@@ -9,15 +9,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled
+from depthdial.replay.names import FULL_NETWORK, ORACLE, SCHEDULE, SCHEDULE_WITH_FEEDBACK
 
 
-def draw(look: Look, *, summary: str) -> Drawing:
+def draw(style: Style, *, summary: str) -> Drawing:
     """The summary of the replays: a point per policy."""
     table = read_table(summary)
     data, source = policies_data(table), str(table["energy_source"].iloc[0])
     traces = ", ".join(dict.fromkeys(table["trace"].astype(str)))
-    return Drawing(picture(data, source, look), data, f"traces {traces}; energy {source}")
+    return Drawing(picture(data, source, style), data, f"traces {traces}; energy {source}")
 
 
 def policies_data(summary: pd.DataFrame) -> pd.DataFrame:
@@ -30,17 +31,17 @@ def policies_data(summary: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("accuracy_offered", kind="stable").reset_index(drop=True)
 
 
-def picture(data: pd.DataFrame, source: str, look: Look) -> Figure:
+def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
     """Inferences per charge against accuracy; share of all inputs answered correctly and in time."""
-    with canvas(1.9 * look.width_mm, 0.5, 2, width_ratios=[1, 1.1]) as (figure, axes):
+    with canvas(1.9 * style.width_mm, 0.5, 2, width_ratios=[1, 1.1]) as (figure, axes):
         for row in data.to_dict("records"):
-            colour, marker = _style(row["policy"], look.colours)
+            colour, marker = _style(row["policy"], style.colours)
             axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
-        axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=look.title)
+        axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=style.title)
         mark_modelled(axes[0], source, 0.98)
         place = np.arange(len(data))
         for y, row in zip(place, data.to_dict("records"), strict=True):
-            colour, marker = _style(row["policy"], look.colours)
+            colour, marker = _style(row["policy"], style.colours)
             axes[1].plot([row["offered_low"], row["offered_high"]], [y, y], color=colour, linewidth=1)
             axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
         axes[1].set_yticks(place, data["policy"])
@@ -49,10 +50,10 @@ def picture(data: pd.DataFrame, source: str, look: Look) -> Figure:
 
 
 def _style(policy: str, colours: Mapping[str, str]) -> tuple[str, str]:
-    if policy == "oracle":
+    if policy == ORACLE:
         return colours["oracle"], "P"
-    if policy.startswith("schedule"):
+    if policy in (SCHEDULE, SCHEDULE_WITH_FEEDBACK):
         return colours["dial"], "o"
     if policy.startswith("static"):
         return colours["static"], "D"
-    return (colours["control"], "s") if policy == "full network" else (colours["neutral"], "v")
+    return (colours["control"], "s") if policy == FULL_NETWORK else (colours["neutral"], "v")

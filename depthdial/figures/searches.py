@@ -12,39 +12,39 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Look, canvas
+from depthdial.figures.style import Drawing, Style, canvas
 
 LEAST_GAP = 1e-4
 
 
-def draw(look: Look, *, search: str, fronts: str) -> Drawing:
+def draw(style: Style, *, search: str, fronts: str) -> Drawing:
     """The progress and the fronts of all strategies of search."""
     progress, found = read_table(search), read_table(fronts)
     cost, accuracy = progress[["reference_cost", "reference_accuracy"]].iloc[0]
     note = f"reference point: {cost:g} of the full MACs, accuracy {accuracy:g}; dotted: 95, 99, 99.9 %"
-    return Drawing(picture(progress, found, look), progress, note)
+    return Drawing(picture(progress, found, style), progress, note)
 
 
-def picture(progress: pd.DataFrame, fronts: pd.DataFrame, look: Look) -> Figure:
+def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figure:
     """Left: what is missing of the true hypervolume over the evaluations spent. Right: the fronts at the end.
 
     A strategy with several search seeds is drawn as their median, with a band from worst to best; its front is that
     of the first seed. A front is a staircase: between two masks of it the better one cannot be afforded.
     """
-    with canvas(1.9 * look.width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
+    with canvas(1.9 * style.width_mm, 0.5, 2, width_ratios=[1.15, 1]) as (figure, axes):
         strategies = list(dict.fromkeys(progress["strategy"]))
         palette = mpl.colormaps["tab10"]
         for index, strategy in enumerate(strategies):
-            style = {
+            marks = {
                 "color": palette(index % 10),
                 "marker": "osv^D<>pPX"[index % 10],
                 "markersize": 3,
                 "label": strategy,
             }
-            _progress(axes[0], progress[progress["strategy"] == strategy], style)
+            _progress(axes[0], progress[progress["strategy"] == strategy], marks)
             front = fronts[(fronts["strategy"] == strategy) & (fronts["search_seed"] == 0)].sort_values("macs")
             axes[1].step(
-                front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **style
+                front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **marks
             )
         truth = fronts[fronts["strategy"] == "truth"].sort_values("macs")
         axes[1].step(
@@ -57,21 +57,21 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, look: Look) -> Figure:
             ylabel="missing hypervolume / true",
         )
         for share in (0.05, 0.01, 0.001):
-            axes[0].axhline(share, color=look.colours["neutral"], linewidth=0.6, linestyle=":")
+            axes[0].axhline(share, color=style.colours["neutral"], linewidth=0.6, linestyle=":")
         least, most = axes[0].get_xlim()
         ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if least <= share <= most]
         axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
         axes[0].xaxis.set_minor_locator(NullLocator())
-        axes[0].set_title(look.title)
+        axes[0].set_title(style.title)
         axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
         axes[1].legend(fontsize=6, loc="lower right")
         return figure
 
 
-def _progress(axis: Axes, part: pd.DataFrame, style: Mapping[str, Any]) -> None:
+def _progress(axis: Axes, part: pd.DataFrame, marks: Mapping[str, Any]) -> None:
     gaps = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
     # What every run has reached by then, from where all of them have something; a run that ended stays where it is.
     runs = gaps.pivot_table("gap", "share_of_exhaustive", "search_seed", aggfunc="last").ffill().dropna()
-    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **style)
+    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **marks)
     if len(runs.columns) > 1:
-        axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=style["color"], alpha=0.15, linewidth=0)
+        axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=marks["color"], alpha=0.15, linewidth=0)

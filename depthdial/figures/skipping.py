@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Look, canvas, seeds_of
+from depthdial.figures.style import Drawing, Style, canvas, seeds_of
 
 Run = tuple[str, str, int]
 """Network, role, seed."""
 
 
-def draw(look: Look, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
+def draw(style: Style, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
     """The mask tables of a dial and its controls over all seeds; ``runs`` says whose each of them is."""
     tables = [
         read_table(path, columns=["mask", "kept", "val_accuracy"]).assign(network=network, role=role, seed=seed)
@@ -24,7 +24,7 @@ def draw(look: Look, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
     ]
     data = skipping_data(pd.concat(tables))
     note = f"bands: seeds {seeds_of(data)}; all masks, validation split"
-    return Drawing(picture(data, look), data, note)
+    return Drawing(picture(data, style), data, note)
 
 
 def skipping_data(masks: pd.DataFrame) -> pd.DataFrame:
@@ -37,20 +37,20 @@ def skipping_data(masks: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(best="max", median="median", worst="min", masks="size").reset_index()
 
 
-def picture(data: pd.DataFrame, look: Look) -> Figure:
+def picture(data: pd.DataFrame, style: Style) -> Figure:
     """One panel per role; lines are means over seeds, bands span the seeds."""
-    with canvas(look.width_mm, 0.7 if len(data["role"].unique()) > 1 else 0.72, max(1, data["role"].nunique()),
+    with canvas(style.width_mm, 0.7 if len(data["role"].unique()) > 1 else 0.72, max(1, data["role"].nunique()),
                 sharey=True, sharex=True, squeeze=False) as (figure, axes):  # fmt: skip
         for axis, role in zip(axes[0], [r for r in ("dial", "control") if (data["role"] == r).any()], strict=True):
             part = data[data["role"] == role]
-            _panel(axis, part, look.colours[role])
+            _panel(axis, part, style.colours[role])
             kind = "constant depth" if role == "control" else role
             axis.set_title(f"{part['network'].iloc[0]}\n({kind})")
             axis.set_xlabel("blocks skipped")
         axes[0][0].set_ylabel("validation accuracy")
         axes[0][0].set_ylim(0, 1.02)
         axes[0][-1].legend(loc="upper right", fontsize=6, handlelength=1.6)
-        figure.suptitle(look.title, fontsize=8, x=0.01, ha="left")
+        figure.suptitle(style.title, fontsize=8, x=0.01, ha="left")
         return figure
 
 

@@ -44,7 +44,7 @@ RC: Any = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """What the settings say of a picture: its title, the colours that it uses by name, its width."""
 
     title: str

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
 from depthdial.errors import ConfigError
-from depthdial.figures.style import Drawing, Look, canvas, mark_modelled
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled
+from depthdial.replay.names import FULL_NETWORK, ORACLE, SCHEDULE_WITH_FEEDBACK
 
-SCHEDULE = "schedule with feedback"
-LINES = {SCHEDULE: ("dial", "-"), "full network": ("control", "--"), "oracle": ("oracle", ":")}
+LINES = {SCHEDULE_WITH_FEEDBACK: ("dial", "-"), FULL_NETWORK: ("control", "--"), ORACLE: ("oracle", ":")}
 
 
-def draw(look: Look, *, steps: str, summary: str, trace: str) -> Drawing:
+def draw(style: Style, *, steps: str, summary: str, trace: str) -> Drawing:
     """The replayed steps of the first held-out trace whose name begins with ``trace``; ConfigError if there is none."""
     sums = read_table(summary)
     names = list(dict.fromkeys(sums["trace"].astype(str)))
@@ -23,7 +23,7 @@ def draw(look: Look, *, steps: str, summary: str, trace: str) -> Drawing:
         raise ConfigError(f"figures.trace: no held-out trace {trace!r}; there are {', '.join(names)}")
     data = trace_data(read_table(steps), name)
     source = str(sums["energy_source"].iloc[0])
-    figure = picture(data, f"{look.title}, trace {name}", source, look)
+    figure = picture(data, f"{style.title}, trace {name}", source, style)
     return Drawing(figure, data, f"replayed with measured latencies; energy {source}")
 
 
@@ -34,24 +34,24 @@ def trace_data(steps: pd.DataFrame, trace: str) -> pd.DataFrame:
     return chosen
 
 
-def picture(data: pd.DataFrame, title: str, source: str, look: Look) -> Figure:
+def picture(data: pd.DataFrame, title: str, source: str, style: Style) -> Figure:
     """Conditions, chosen configuration, charge left and correct inferences over one trace."""
-    with canvas(1.3 * look.width_mm, 1.05, rows=4, sharex=True, height_ratios=[1, 1.3, 1, 1]) as (figure, axes):
-        ours = data[data["policy"] == SCHEDULE]
+    with canvas(1.3 * style.width_mm, 1.05, rows=4, sharex=True, height_ratios=[1, 1.3, 1, 1]) as (figure, axes):
+        ours = data[data["policy"] == SCHEDULE_WITH_FEEDBACK]
         hours = ours["time_s"] / 3600
-        axes[0].plot(hours, ours["deadline_ms"], color=look.colours["neutral"], linewidth=0.8)
+        axes[0].plot(hours, ours["deadline_ms"], color=style.colours["neutral"], linewidth=0.8)
         axes[0].set(ylabel="deadline\n/ ms", title=title, ylim=(0, None))
         if (ours["slowdown"] != 1).any():
             twin = axes[0].twinx()
-            twin.plot(hours, ours["slowdown"], color=look.colours["static"], linewidth=0.8, linestyle="--")
-            twin.set_ylabel("slowdown", color=look.colours["static"])
+            twin.plot(hours, ours["slowdown"], color=style.colours["static"], linewidth=0.8, linestyle="--")
+            twin.set_ylabel("slowdown", color=style.colours["static"])
             twin.grid(visible=False)
-        _configurations(axes[1], ours, look.colours["dial"])
+        _configurations(axes[1], ours, style.colours["dial"])
         for policy, (colour, line) in LINES.items():
             run = data[data["policy"] == policy]
-            style = {"color": look.colours[colour], "linestyle": line, "label": policy}
-            axes[2].plot(run["time_s"] / 3600, 100 * run["battery"], **style)
-            axes[3].plot(run["time_s"] / 3600, run["correct_in_time"].cumsum() / 1000, **style)
+            marks = {"color": style.colours[colour], "linestyle": line, "label": policy}
+            axes[2].plot(run["time_s"] / 3600, 100 * run["battery"], **marks)
+            axes[3].plot(run["time_s"] / 3600, run["correct_in_time"].cumsum() / 1000, **marks)
         axes[2].set(ylabel="charge left\n/ %", ylim=(0, 102))
         axes[3].set(ylabel="correct, in time\n/ 1000", xlabel="time / h", ylim=(0, None))
         axes[3].legend(loc="upper left")

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from depthdial.config.schedule import Schedule as Settings
+from depthdial.networks.configurations import FULL
+from depthdial.replay.names import FULL_NETWORK, ORACLE
 from depthdial.replay.oracle import plan_oracle, rewards
 from depthdial.replay.policies import Fixed, Greedy, Scheduled
 from depthdial.replay.simulate import Policy, Replayed, plan, replay
@@ -77,7 +79,7 @@ def _run(
     settings: Settings,
 ) -> Replayed:
     # The oracle pays nothing for switches, so that it bounds the others.
-    price = 0.0 if policy.name == "oracle" else settings.switch_energy_mj
+    price = 0.0 if policy.name == ORACLE else settings.switch_energy_mj
     return replay(policy, trace, choices, charge, planned, switch_energy_mj=price)
 
 
@@ -91,8 +93,8 @@ def _policies(
     dial = [c for c, choice in enumerate(choices) if choice.network == table.network]
     names = [choices[c].name for c in dial]
     resident = {configuration.name for configuration in table.configurations}
-    full = next(c for c in dial if choices[c].name == "c00")
-    found: list[Policy] = [Fixed("full network", full)]
+    full = next(c for c in dial if choices[c].name == FULL)
+    found: list[Policy] = [Fixed(FULL_NETWORK, full)]
     found += [Fixed(f"static {choice.network}", len(dial) + i) for i, choice in enumerate(static)]
     found += [
         Fixed(f"best single ({choices[single].name})", single),
@@ -122,7 +124,7 @@ def _best_single(
 def _summary(runs: Sequence[Run], tested: np.ndarray, energy_source: str) -> pd.DataFrame:
     """``tested`` has the test accuracy of every choice; shape (choices,)."""
     scored = {id(run): float((run.met * np.append(tested, 0.0)[run.choice]).sum()) for run, _, _ in runs}
-    oracles = {run.trace.name: run for run, _, _ in runs if run.policy == "oracle"}
+    oracles = {run.trace.name: run for run, _, _ in runs if run.policy == ORACLE}
     rows = []
     for run, charge, limit in runs:
         served, met, expected = (float(a.sum()) for a in (run.served, run.met, run.value))

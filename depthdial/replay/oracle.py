@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from depthdial.replay.names import ORACLE
 from depthdial.replay.simulate import IDLE, MILLI, Moment
 from depthdial.schedule.choices import Choice
 from depthdial.traces.trace import Array, Trace
@@ -20,7 +21,7 @@ class Oracle:
     """Follows a plan made with knowledge of the future; replayed as any other policy is."""
 
     path: NDArray[np.intp]
-    name: str = "oracle"
+    name: str = ORACLE
     _step: int = field(default=0, repr=False)
 
     def choose(self, moment: Moment) -> int:

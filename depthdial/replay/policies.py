@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from depthdial.replay.names import GREEDY, SCHEDULE, SCHEDULE_WITH_FEEDBACK
 from depthdial.replay.simulate import Moment
 from depthdial.schedule.choices import Choice
 from depthdial.schedule.selector import Inputs, Selector
@@ -38,7 +39,7 @@ class Greedy:
     choices: Sequence[Choice]
     candidates: Sequence[int]
     quantile: str
-    name: str = "greedy"
+    name: str = GREEDY
 
     def choose(self, moment: Moment) -> int:
         """The most accurate of those that fit; the fastest if none does."""
@@ -66,7 +67,7 @@ class Scheduled:
 
         ``energy`` false leaves out the energy that was really used, and keeps what else ``feedback`` brings.
         """
-        self.name = "schedule with feedback" if feedback else "schedule"
+        self.name = SCHEDULE_WITH_FEEDBACK if feedback else SCHEDULE
         self._feedback, self._energy = feedback, feedback and energy
         if not feedback:
             plain = table.selector.model_copy(update={"gain": 0, "margin": 0, "band": 0, "min_dwell": 0})

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from depthdial.compare.findings import ALIKE, LESS, MORE, Finding, against_static, as_accurate
-from depthdial.networks.configurations import FULL as FULL_NETWORK
+from depthdial.networks.configurations import FULL
+from depthdial.replay.names import FULL_NETWORK, SCHEDULE_WITH_FEEDBACK
 from depthdial.schedule.table import ScheduleTable
 
 Row = dict[Any, Any]
-SCHEDULE, FULL = "schedule with feedback", "full network"
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -24,13 +24,13 @@ def headline(configurations: pd.DataFrame, equal_time: pd.DataFrame, dial: str) 
     rows: dict[tuple[str, str], Row] = {
         (r["network"], r["configuration"]): r for r in configurations.to_dict("records")
     }
-    full = rows[dial, FULL_NETWORK]
+    full = rows[dial, FULL]
     found = [
         f"The full network {dial} answers in {full['latency_ms']:.3g} ms (median of {int(full['n_inferences'])} timed "
         f"inferences) with a test accuracy of {accuracy(full, 'test_accuracy')} on {int(full['n_test'])} test images.",
         _as_accurate(as_accurate(configurations, dial)),
     ]
-    statics = {name: rows[name, FULL_NETWORK] for name, _ in rows if name != dial}
+    statics = {name: rows[name, FULL] for name, _ in rows if name != dial}
     return found + [_against(finding, statics[name]) for name, finding in against_static(equal_time).items()]
 
 
@@ -102,8 +102,8 @@ def scheduled(schedule: ScheduleTable, policies: list[Row]) -> list[str]:
             f"{', '.join(exceeded)}."
         )
     means = {row["policy"]: row for row in policies}
-    if {SCHEDULE, FULL} <= means.keys():
-        ours, full = means[SCHEDULE], means[FULL]
+    if {SCHEDULE_WITH_FEEDBACK, FULL_NETWORK} <= means.keys():
+        ours, full = means[SCHEDULE_WITH_FEEDBACK], means[FULL_NETWORK]
         more = ours["inferences_per_charge"] / full["inferences_per_charge"]
         found.append(
             f"Replayed over the held-out traces, the schedule answers {percent(ours['accuracy_offered'])} of all "

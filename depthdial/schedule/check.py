@@ -9,7 +9,7 @@ from depthdial.schedule.solution import Solution
 TOLERANCE = 1e-7
 
 
-def check(problem: Problem, solution: Solution) -> None:
+def check_solution(problem: Problem, solution: Solution) -> None:
     """Raise ScheduleError that lists every constraint which the solution violates."""
     if broken := violations(problem, solution):
         raise ScheduleError(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.errors import ScheduleError
-from depthdial.schedule.check import check
+from depthdial.schedule.check import check_solution
 from depthdial.schedule.model import RESOLUTION, SCALE, Cells, Model, Objective, Solved, budget_prices, build, run
 from depthdial.schedule.polish import polish
 from depthdial.schedule.problem import Problem
@@ -64,7 +64,7 @@ def solve(problem: Problem, time_limit_s: float = 30.0) -> Solution:
             )
     final = _fewest_switches(small, best, deadline, bounds) if small.conditions.transitions else best
     solution = _read(problem, kept, final, -best.solved.bound, bounds["limits"], time.perf_counter() - started)
-    check(problem, solution)
+    check_solution(problem, solution)
     return solution
 
 

@@ -32,7 +32,7 @@ class Generation:
         return block_evaluations(self.accuracies)
 
 
-class Search(ABC):
+class Searcher(ABC):
     """A strategy. Subclasses write ``_generations``, which yields masks and then finds their accuracies."""
 
     overhead: float = 0.0

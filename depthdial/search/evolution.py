@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
-from depthdial.search.base import Search
+from depthdial.search.base import Searcher
 
 
-class Evolution(Search):
+class Evolution(Searcher):
     """NSGA-II (Deb et al. 2002) on error and cost: uniform crossover, bit flips, no duplicates.
 
     The first population spreads over the numbers of kept blocks. Offspring known already are not measured

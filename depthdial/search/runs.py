@@ -10,13 +10,13 @@ import pandas as pd
 
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.networks.masks import Mask
-from depthdial.search.base import Generation, Search
+from depthdial.search.base import Generation, Searcher
 from depthdial.search.fronts import Measure
 
 Evaluate = Callable[[Sequence[Mask]], Mapping[Mask, float]]
 
 
-def run(search: Search, evaluate: Evaluate, budget: float) -> list[Generation]:
+def run(search: Searcher, evaluate: Evaluate, budget: float) -> list[Generation]:
     """Ask, evaluate and tell until the search is over or ``budget`` block evaluations are spent.
 
     Of the generation that would pass the budget, the masks that fit are evaluated, in the order of their

@@ -9,10 +9,10 @@ import numpy as np
 from depthdial.errors import ConfigError
 from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask, all_masks
-from depthdial.search.base import Search
+from depthdial.search.base import Searcher
 
 
-class Exhaustive(Search):
+class Exhaustive(Searcher):
     """Every mask, in one generation. Raises ConfigError beyond ``limit`` blocks."""
 
     def __init__(self, network: Description, limit: int) -> None:
@@ -32,7 +32,7 @@ def nested_masks(n: int, order: Sequence[int]) -> list[Mask]:
     return [Mask.from_kept(n, set(range(n)) - set(order[:skipped])) for skipped in range(n + 1)]
 
 
-class Ranking(Search):
+class Ranking(Searcher):
     """Skip the blocks in the order of given scores, the least important first; ties go to the earlier block."""
 
     def __init__(self, network: Description, scores: Sequence[float], overhead: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class Ranking(Search):
         yield nested_masks(self.network.n_units, self.order)
 
 
-class RandomRanking(Search):
+class RandomRanking(Searcher):
     """Skip the blocks in random order; when all is measured, in another random order."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
@@ -53,7 +53,7 @@ class RandomRanking(Search):
             yield nested_masks(n, self.rng.permutation(n).tolist())
 
 
-class Sensitivity(Search):
+class Sensitivity(Searcher):
     """The ranking of Korol et al. (2025): blocks by the accuracy lost when each is skipped alone."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
@@ -65,7 +65,7 @@ class Sensitivity(Search):
         yield nested_masks(n, np.argsort(losses, kind="stable").tolist())
 
 
-class Elimination(Search):
+class Elimination(Searcher):
     """Greedy backward elimination: skip the block that costs least accuracy, measure again, and so on."""
 
     def _generations(self) -> Iterator[Sequence[Mask]]:
@@ -77,7 +77,7 @@ class Elimination(Search):
             mask = self.better(candidates)[0]
 
 
-class Construction(Search):
+class Construction(Searcher):
     """Greedy construction from the empty network: keep the block that gains most accuracy, and so on.
 
     With few blocks kept, a mask costs few block evaluations, and the front lies where blocks are few.

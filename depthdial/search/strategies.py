@@ -10,7 +10,7 @@ import torch
 from depthdial.config.search import LARGEST_EXHAUSTIVE, Strategy
 from depthdial.networks.description import Description
 from depthdial.networks.dial import Dial, Scaling
-from depthdial.search.base import Search
+from depthdial.search.base import Searcher
 from depthdial.search.evolution import Evolution
 from depthdial.search.importance import cross_entropy, fisher_information, hessian_traces, l2_norms, unit_weights
 from depthdial.search.simple import Construction, Elimination, Exhaustive, RandomRanking, Ranking, Sensitivity
@@ -57,7 +57,7 @@ class Importance:
 
 def make_search(
     name: Strategy, network: Description, seed: int, importance: Callable[[], Importance], batch: int | None = None
-) -> Search:
+) -> Searcher:
     """A new search. ``batch`` overrides the size of generations where the strategy has one."""
     if name == "exhaustive":
         return Exhaustive(network, LARGEST_EXHAUSTIVE)

@@ -24,7 +24,7 @@ from scipy.stats import norm
 
 from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
-from depthdial.search.base import Search
+from depthdial.search.base import Searcher
 from depthdial.search.fronts import REFERENCE_COST, costs, front_of
 
 Array = NDArray[np.float64]
@@ -103,7 +103,7 @@ def expected_improvement(cost: Array, mean: Array, deviation: Array, front: Arra
     return gain
 
 
-class Surrogate(Search):
+class Surrogate(Searcher):
     """Gaussian process and expected hypervolume improvement per block evaluation.
 
     The search starts from the full network, the empty one, every single block and ten random masks of all

@@ -27,7 +27,7 @@ from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
 
 
-class CostModel(BaseModel):
+class LatencyModel(BaseModel):
     """Contributions of blocks to latency on one device, and how well they explain what was measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -59,22 +59,22 @@ class CostModel(BaseModel):
         return self.base_ms + sum(self.blocks_ms[block] for block in mask.kept)
 
 
-def read_cost_model(path: str | os.PathLike[str]) -> CostModel:
+def read_latency_model(path: str | os.PathLike[str]) -> LatencyModel:
     """Read and check. Raises ArtefactError that names the file."""
-    return read_record(path, CostModel, "a cost model")
+    return read_record(path, LatencyModel, "a cost model")
 
 
-def write_cost_model(path: str | os.PathLike[str], model: CostModel) -> None:
+def write_latency_model(path: str | os.PathLike[str], model: LatencyModel) -> None:
     """Write as JSON, whole or not at all."""
     write_json(path, model.model_dump(mode="json"))
 
 
-def predicted_latency(model: CostModel, masks: Sequence[str]) -> NDArray[np.float64]:
+def predicted_latency(model: LatencyModel, masks: Sequence[str]) -> NDArray[np.float64]:
     """Predicted latency in ms (n,) of masks given as strings."""
     return np.array([model.latency_ms(Mask(mask)) for mask in masks])
 
 
-def told(model: CostModel) -> str:
+def described(model: LatencyModel) -> str:
     """In sentences: what was chosen by the model, how far it errs, and whether its measurements hold up."""
     mean, largest, by_macs = (
         f"{100 * error:.1f} %" for error in (model.mean_error, model.largest_error, model.mean_error_macs)
@@ -119,7 +119,7 @@ def cost_configurations(network: Description, settings: Settings) -> tuple[Confi
     )
 
 
-def fit_cost_model(table: pd.DataFrame, network: Description, device: str, held_out: int) -> CostModel:
+def fit_latency_model(table: pd.DataFrame, network: Description, device: str, held_out: int) -> LatencyModel:
     """Fit to a device's latency table of ``cost_masks``, whose last ``held_out`` rows are kept aside.
 
     Raises MeasurementError if there are too few masks for the kinds of the network's units.
@@ -141,7 +141,7 @@ def fit_cost_model(table: pd.DataFrame, network: Description, device: str, held_
     by_macs, _ = _least_squares(line, measured, fitted)
     errors = (np.abs(predicted - measured) / measured)[fitted:]
     contributions = dict(zip(groups, parameters[1:].tolist(), strict=True))
-    return CostModel(
+    return LatencyModel(
         device=device,
         network=str(table["network"].iloc[0]),
         base_ms=float(parameters[0]),

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from depthdial.config.load import read_yaml
-from depthdial.config.problems import check
+from depthdial.config.problems import validate
 from depthdial.config.traces import COLUMNS, Regime, TraceSpec
 from depthdial.errors import ConfigError
 
@@ -139,6 +139,6 @@ def read_traces(paths: list[str], seeds: tuple[int, ...], full_latency_ms: float
         if Path(path).suffix == ".csv":
             found.append(read_csv(path, full_latency_ms))
         else:
-            spec = check(TraceSpec, read_yaml(Path(path)), str(path))
+            spec = validate(TraceSpec, read_yaml(Path(path)), str(path))
             found += [generate(Path(path).stem, spec, full_latency_ms, seed) for seed in seeds]
     return tuple(found)

@@ -28,8 +28,8 @@ from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
-from depthdial.train.schedule import learning_rate_factor
-from depthdial.train.sensitivity import handed_out, sensitivities
+from depthdial.train.learning_rate import learning_rate_factor
+from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
 from depthdial.train.steps import backward, sandwich_gates, sandwich_step
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def train(
     batches = Batches(splits[0], info, recipe, device)
     for epoch in range(len(history), recipe.epochs):
         if survival and survival.shape == "sensitivity" and epoch == recipe.epochs // 4:
-            net.survival = handed_out(net.survival, sensitivities(net, *batches.plain(512)))
+            net.survival = survival_by_sensitivity(net.survival, sensitivities(net, *batches.plain(512)))
         row = _epoch(net, optimiser, batches, recipe, seed, epoch)
         if not math.isfinite(row["loss"]):
             raise FloatingPointError(f"the loss became {row['loss']} in epoch {epoch + 1}; lower the learning rate")

@@ -29,7 +29,7 @@ def sensitivities(net: Dial, images: Tensor, labels: Tensor) -> list[float]:
     return [loss(block) - whole for block in range(n)]
 
 
-def handed_out(survival: Sequence[float], sensitivity: Sequence[float]) -> tuple[float, ...]:
+def survival_by_sensitivity(survival: Sequence[float], sensitivity: Sequence[float]) -> tuple[float, ...]:
     """The same probabilities, the largest given to the most sensitive block; ties go by position."""
     order = sorted(range(len(sensitivity)), key=lambda block: (-sensitivity[block], block))
     given = dict(zip(order, sorted(survival, reverse=True), strict=True))

@@ -14,11 +14,11 @@ from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.select.latency_model import (
     cost_masks,
-    fit_cost_model,
+    described,
+    fit_latency_model,
     predicted_latency,
-    read_cost_model,
-    told,
-    write_cost_model,
+    read_latency_model,
+    write_latency_model,
 )
 
 ARCH = Architecture(20, 16, 1, 8, 10).describe()
@@ -41,7 +41,7 @@ def table(masks: list[Mask], noise: float = 0.0, valid: bool = True) -> pd.DataF
 
 def test_what_was_put_in_is_found() -> None:
     masks = cost_masks(9, Settings())
-    model = fit_cost_model(table(masks), ARCH, "pi", 8)
+    model = fit_latency_model(table(masks), ARCH, "pi", 8)
     assert model.base_ms == pytest.approx(0.04)
     assert model.blocks_ms == pytest.approx(tuple(BLOCKS))
     assert model.mean_error == pytest.approx(0, abs=1e-9)
@@ -52,26 +52,27 @@ def test_what_was_put_in_is_found() -> None:
 
 def test_the_error_is_that_of_the_masks_held_out() -> None:
     masks = cost_masks(9, Settings())
-    noisy = fit_cost_model(table(masks, noise=0.05), ARCH, "pi", 8)
+    noisy = fit_latency_model(table(masks, noise=0.05), ARCH, "pi", 8)
     assert 0.01 < noisy.mean_error < 0.1
     assert noisy.largest_error >= noisy.mean_error
-    assert f"errs by {100 * noisy.mean_error:.1f} % in the mean, {100 * noisy.largest_error:.1f} % at most" in told(
-        noisy
+    assert (
+        f"errs by {100 * noisy.mean_error:.1f} % in the mean, {100 * noisy.largest_error:.1f} % at most"
+        in described(noisy)
     )
-    assert "not valid" not in told(noisy)
+    assert "not valid" not in described(noisy)
 
 
 def test_a_model_of_a_device_that_was_too_noisy_says_so() -> None:
-    model = fit_cost_model(table(cost_masks(9, Settings()), valid=False), ARCH, "pi", 8)
+    model = fit_latency_model(table(cost_masks(9, Settings()), valid=False), ARCH, "pi", 8)
     assert not model.valid
-    assert "too noisy when they were measured: the choice is not valid" in told(model)
+    assert "too noisy when they were measured: the choice is not valid" in described(model)
 
 
 def test_no_block_takes_less_than_no_time() -> None:
     masks = cost_masks(9, Settings())
     frame = table(masks)
     frame["latency_ms"] = [1.0 + 0.1 * (mask.bits[0] == "1") - 0.01 * mask.bits.count("1") for mask in masks]
-    model = fit_cost_model(frame, ARCH, "pi", 8)
+    model = fit_latency_model(frame, ARCH, "pi", 8)
     assert min(model.base_ms, *model.blocks_ms) >= 0
     assert model.blocks_ms[8] == 0
     assert max(predicted_latency(model, [str(mask) for mask in masks])) < 1.2
@@ -98,18 +99,18 @@ def test_few_dozen_masks_are_enough_for_a_deep_network() -> None:
             "valid": True,
         }
     )
-    assert fit_cost_model(frame, deep, "pi", 8).mean_error == pytest.approx(0, abs=1e-9)
+    assert fit_latency_model(frame, deep, "pi", 8).mean_error == pytest.approx(0, abs=1e-9)
 
 
 def test_too_few_masks_and_foreign_masks_are_refused(tmp_path: Path) -> None:
     masks = cost_masks(9, Settings())[:5]
     with pytest.raises(MeasurementError, match="3 masks are too few for 5 kinds of units"):
-        fit_cost_model(table(masks), ARCH, "pi", 2)
-    model = fit_cost_model(table(cost_masks(9, Settings())), ARCH, "pi", 8)
+        fit_latency_model(table(masks), ARCH, "pi", 2)
+    model = fit_latency_model(table(cost_masks(9, Settings())), ARCH, "pi", 8)
     with pytest.raises(ArtefactError, match="the cost model has 9 blocks, mask 101 has 3"):
         model.latency_ms(Mask("101"))
-    write_cost_model(tmp_path / "model.json", model)
-    assert read_cost_model(tmp_path / "model.json") == model
+    write_latency_model(tmp_path / "model.json", model)
+    assert read_latency_model(tmp_path / "model.json") == model
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(ArtefactError, match=r"model.json: cannot be read as a cost model"):
-        read_cost_model(tmp_path / "model.json")
+        read_latency_model(tmp_path / "model.json")

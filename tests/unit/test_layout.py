@@ -10,7 +10,7 @@ from depthdial import layout
 from depthdial.compare.design import as_published, control_of, dials_alike, held_against_claims, training_settings
 from depthdial.config.experiment import Experiment
 from depthdial.config.study import Study, load_study
-from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, figures_of, look_of
+from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, figures_of, style_of
 from depthdial.layout import Place
 from depthdial.report.contents import device_parts, dial_tables, recipe_tables
 
@@ -136,7 +136,7 @@ def test_every_figure_has_a_module_a_caption_and_inputs_that_exist_for_it() -> N
         assert CAPTIONS[figure.name].endswith(".")
         named = {name for _, name, _, _ in Formatter().parse(figure.pattern.figure(figure.name, "svg")) if name}
         assert named == {"experiment", *figure.wildcards}
-        assert set(look_of(given, figure)["colours"]) == set(figure.colours)
+        assert set(style_of(given, figure)["colours"]) == set(figure.colours)
         for place in all_places(given):
             if figure.name in figures_of(given, place):
                 assert figure.inputs(given, place)

@@ -21,8 +21,8 @@ from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.checkpoint import save_checkpoint
 from depthdial.train.finetune import finetune
-from depthdial.train.schedule import learning_rate_factor
-from depthdial.train.sensitivity import handed_out, sensitivities
+from depthdial.train.learning_rate import learning_rate_factor
+from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
 from depthdial.train.steps import backward, sandwich_gates, sandwich_step
 
 ARCH = Architecture(8, 4, 1, 8, 3).describe()
@@ -264,8 +264,8 @@ def test_sensitivity_finds_the_block_that_matters() -> None:
 
 
 def test_the_largest_probability_goes_to_the_most_sensitive_block() -> None:
-    assert handed_out((0.9, 0.8, 0.7), (0.1, 0.5, 0.3)) == (0.7, 0.9, 0.8)
-    assert handed_out((0.9, 0.8, 0.7), (0.0, 0.0, 0.0)) == (0.9, 0.8, 0.7)
+    assert survival_by_sensitivity((0.9, 0.8, 0.7), (0.1, 0.5, 0.3)) == (0.7, 0.9, 0.8)
+    assert survival_by_sensitivity((0.9, 0.8, 0.7), (0.0, 0.0, 0.0)) == (0.9, 0.8, 0.7)
 
 
 def test_survival_by_sensitivity_keeps_the_values_of_the_linear_rule(tmp_path: Path) -> None:

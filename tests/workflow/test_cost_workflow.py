@@ -16,7 +16,7 @@ from depthdial.networks.build import dial
 from depthdial.networks.configurations import read_configurations
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.weights import save_weights
-from depthdial.select.latency_model import predicted_latency, read_cost_model
+from depthdial.select.latency_model import predicted_latency, read_latency_model
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_the_front_is_chosen_by_the_latency_of_a_device(folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     for rule in ("export_cost", "compile_cost", "measure_cost", "select_front"):
         assert f"rule {rule}:" in done.stderr + done.stdout
-    model = read_cost_model(folder / DIAL / "cost/local/model.json")
+    model = read_latency_model(folder / DIAL / "cost/local/model.json")
     assert (model.device, model.network, model.fitted, model.held_out) == ("local", "dial", 11, 2)
     assert len(model.blocks_ms) == 6
     assert min(model.blocks_ms) >= 0
