@@ -1,6 +1,5 @@
 """Put the paper's claims beside what was found."""
 
-from pathlib import Path
 from typing import Any
 
 from depthdial.compare.claims import claims, evidence, table
@@ -9,10 +8,9 @@ from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:
-    """Write ``output.claims``; the tables of all dials lie in the folder of that file."""
+    """Write ``output.claims`` from the tables of all dials."""
     configure_logging(smk.log[0])
-    tables = Path(smk.output.claims).parent
-    found = [evidence(tables, tables.parent, dial) for dial in smk.params.dials]
+    found = [evidence(smk.wildcards.experiment, dial) for dial in smk.params.dials]
     write_csv(smk.output.claims, table(claims(found)))
 
 

@@ -1,7 +1,5 @@
 """Fine-tune a dial on its chosen configurations."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,15 +7,12 @@ import torch
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe
-from depthdial.data.images import load_info, load_split
 from depthdial.evaluate.tasks import evaluate_validation, load_engine
-from depthdial.files import sha256_file
 from depthdial.networks.configurations import read_configurations, write_configurations
 from depthdial.networks.masks import Mask
-from depthdial.networks.weights import load_weights, save_weights
 from depthdial.runs.logs import configure_logging
 from depthdial.select.choose import judged_again
-from depthdial.train.finetune import finetune
+from depthdial.train.tasks import finetune_network
 
 
 def main(smk: Any) -> None:
@@ -26,22 +21,21 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     source, params = smk.input, smk.params
     chosen = read_configurations(source.configurations)
-    settings = Finetune.model_validate(params.finetune)
-    recipe, evaluate = Recipe.model_validate(params.recipe), Evaluate.model_validate(params.evaluate)
-    net, about = load_weights(source.weights)
-    masks = [Mask(configuration.mask) for configuration in chosen.configurations]
-    inputs = [sha256_file(path) for path in (source.weights, source.configurations, source.images)]
-    key = json.dumps([inputs, params.finetune, params.recipe, params.code])
-    checkpoint = Path(smk.output.weights).with_name("finetune-checkpoint.safetensors")
-    net = finetune(
-        net, masks, chosen.scaling, settings, recipe, chosen.seed, load_info(source.images),
-        load_split(source.images, "train"), checkpoint, key,
-    )  # fmt: skip
-    save_weights(smk.output.weights, net, about | {"finetune": params.finetune})
+    finetune_network(
+        source.weights,
+        source.images,
+        chosen,
+        Finetune.model_validate(params.finetune),
+        Recipe.model_validate(params.recipe),
+        made_from=[source.weights, source.configurations, source.images],
+        code=params.code,
+        output=smk.output.weights,
+    )
+    evaluate = Evaluate.model_validate(params.evaluate)
     engine = load_engine(smk.output.weights, source.images, evaluate, chosen.scaling, chosen.recalibrated)
+    masks = [Mask(configuration.mask) for configuration in chosen.configurations]
     table, _ = evaluate_validation(engine, source.images, masks)
     write_configurations(smk.output.configurations, judged_again(chosen, table))
-    checkpoint.unlink(missing_ok=True)
 
 
 if "snakemake" in globals():

@@ -17,6 +17,7 @@ from depthdial.artefacts import read_table
 from depthdial.compare.files import read_comparison
 from depthdial.compare.rankings import SENSITIVITY
 from depthdial.compare.skipping import ALL
+from depthdial.layout import Place
 from depthdial.replay.names import FULL_NETWORK, SCHEDULE_WITH_FEEDBACK
 
 HOLDS, FAILS, OPEN, UNCHECKED = "holds", "does not hold", "not decided", "not checked"
@@ -74,28 +75,29 @@ class Evidence:
         return f"{self.network} on {self.dataset}"
 
 
-def evidence(tables: Path, results: Path, dial: dict[str, Any]) -> Evidence:
-    """The tables of a dial below ``tables``, and the replays of its schedules below ``results``.
+def evidence(experiment: str, dial: dict[str, Any]) -> Evidence:
+    """The comparison tables of a dial and the replays of its schedules.
 
     ``dial`` has dataset, label (of the data set), network, depth, published and devices.
     """
-    folder = tables / dial["dataset"] / dial["network"]
-    rankings = folder / "rankings.csv"
-    recipes = read_comparison(tables / dial["dataset"] / "recipes.csv").set_index("network")
+    data_set = Place(experiment, dial["dataset"])
+    place = Place(experiment, dial["dataset"], dial["network"])
+    on_devices = {name: Place(experiment, dial["dataset"], dial["network"], name) for name in dial["devices"]}
+    rankings = Path(place.table("rankings"))
+    recipes = read_comparison(data_set.table("recipes")).set_index("network")
     alike = recipes[recipes["depth"].eq(dial["depth"]) & recipes["width"].eq(recipes.loc[dial["network"], "width"])]
-    replay = results / dial["dataset"] / dial["network"] / "replay"
     return Evidence(
         network=dial["network"],
         dataset=dial["label"],
         depth=dial["depth"],
-        equal_macs=read_comparison(folder / "equal_macs.csv"),
-        skipping=read_comparison(folder / "skipping.csv"),
-        training=read_comparison(folder / "training.csv"),
+        equal_macs=read_comparison(place.table("equal_macs")),
+        skipping=read_comparison(place.table("skipping")),
+        training=read_comparison(place.table("training")),
         published=dial["published"],
         best=alike["hypervolume"].idxmax() == dial["network"],
         rankings=read_comparison(rankings) if rankings.exists() else None,
-        devices={name: read_comparison(folder / name / "configurations.csv") for name in dial["devices"]},
-        replays={name: read_table(replay / name / "summary.parquet") for name in dial["devices"]},
+        devices={name: read_comparison(on.table("configurations")) for name, on in on_devices.items()},
+        replays={name: read_table(on.stage("replay", "summary.parquet")) for name, on in on_devices.items()},
     )
 
 

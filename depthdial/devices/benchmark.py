@@ -9,7 +9,8 @@ from pathlib import Path
 
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import AutoMeter, Device
-from depthdial.devices.meters import least_window_ms, modelled, settle_meter
+from depthdial.devices.energy import modelled
+from depthdial.devices.meters import least_window_ms, settle_meter
 from depthdial.devices.protocol import Job, measure
 from depthdial.devices.provision import KEPT, VerifiedBundle, check_machine, provide_bundle, provide_runtime, remove
 from depthdial.devices.records import Window, write_records

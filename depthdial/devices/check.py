@@ -42,9 +42,9 @@ def check_device(device: Device, target: Target) -> list[Finding]:
     with session:
         how = "this machine" if device.host == LOCAL else f"over SSH as {device.host}, host key known"
         findings = [Finding("good", "reachable", f"{how}; works in {session.root}")]
-        for topic, look in _LOOKS.items():
+        for topic, probe in _PROBES.items():
             try:
-                findings.append(look(session, target))
+                findings.append(probe(session, target))
             except DeviceError as error:
                 findings.append(Finding("bad", topic, str(error).removeprefix(f"device {device.name}: ")))
         return findings
@@ -192,7 +192,7 @@ def _lock(session: Session, target: Target) -> Finding:
     return Finding("warning", "lock", f"held by {holder}; a benchmark would wait")
 
 
-_LOOKS: dict[str, Callable[[Session, Target], Finding]] = {
+_PROBES: dict[str, Callable[[Session, Target], Finding]] = {
     "programs": _programs,
     "architecture": _architecture,
     "runtime": _runtime,

@@ -19,7 +19,8 @@ from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
 from depthdial.deploy.calls import BENCHMARK, RUN, Report, parse_report, timing_arguments
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
-from depthdial.devices.meters import Idle, Meter, judge, judge_idle, open_meter, settle_idle
+from depthdial.devices.energy import Idle, judge, judge_idle, settle_idle
+from depthdial.devices.meters import Meter, open_meter
 from depthdial.devices.provision import VerifiedBundle
 from depthdial.devices.records import Window
 from depthdial.devices.sensors import Sensors, environment, find_sensors, fingerprint

@@ -14,8 +14,9 @@ def results(
     """Name the report and the figures of the experiment that CONFIG describes."""
     from depthdial.config.load import read_experiment
     from depthdial.errors import ArtefactError
+    from depthdial.layout import Place
 
-    folder = Path("results") / read_experiment(file).experiment
+    folder = Path(Place(read_experiment(file).experiment).folder)
     page = folder / "report.html"
     if not page.is_file():
         raise ArtefactError(f"{page}: not there yet; run `snakemake --cores all --configfile {file}` first")
@@ -33,9 +34,10 @@ def publish(
     """Copy the page of results of the experiment that CONFIG describes, and the tables and figures that it shows."""
     from depthdial.config.load import read_experiment
     from depthdial.errors import ArtefactError
+    from depthdial.layout import Place
     from depthdial.report.results import publish as copy
 
-    folder = Path("results") / read_experiment(file).experiment
+    folder = Path(Place(read_experiment(file).experiment).folder)
     if not (folder / "results.md").is_file():
         raise ArtefactError(f"{folder}/results.md: not there; run `snakemake --cores all --configfile {file}` first")
     for path in copy(folder, to):

@@ -15,17 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthdial.config.devices import Device, ModelledMeter
+from depthdial.devices.energy import Idle, judge, judge_idle, settle_idle
 from depthdial.devices.meters import (
     NOTHING,
     Hwmon,
-    Idle,
     Power,
     Rapl,
-    judge,
-    judge_idle,
     least_window_ms,
     open_meter,
-    settle_idle,
     settle_meter,
 )
 from depthdial.devices.sensors import environment, find_sensors, fingerprint
