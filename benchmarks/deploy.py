@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ import numpy as np
 from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, page, section, summary
 from depthdial.config.targets import Target, Variant, load_targets
+from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.compile import Compiler
+from depthdial.deploy.gate import run
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
 from depthdial.deploy.processor import Processor, processor
 from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
-from depthdial.deploy.tune import single_inferences
+from depthdial.deploy.tools import installed_tools
 from depthdial.devices.processors import cache_files, identity, title
 from depthdial.files import write_text
 from depthdial.networks.families.he_shapes import Architecture
@@ -176,7 +178,7 @@ class Untiled(Bundle):
                 arch = Architecture.from_dict(self.manifest.architecture)
                 text = program(arch, {name: Mask.full(arch.n_blocks)})
                 compiler = Compiler("untiled", self.folder.parent / "untiled.log")
-                path.write_bytes(compiler.module(text, self.target, "compiler"))
+                path.write_bytes(compiler.module(text, self.target))
             self._functions[name] = self.open(path, self.manifest.named(name).batchnorm)[name]
 
 
@@ -220,6 +222,13 @@ def _throughput(calls: list[Call], seconds: float) -> float:
     for thread in threads:
         thread.join()
     return sum(counts) / (time.perf_counter() - started)
+
+
+def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int, warm_up: int = 10) -> list[float]:
+    """Latencies in ms of ``count`` single inferences by IREE's benchmark tool, after a warm-up."""
+    command = [str(installed_tools()[BENCHMARK]), *arguments, *timing_arguments(warm_up + count)]
+    report = parse_report(run(command, folder, about))
+    return [one.real_time for one in report.benchmarks[warm_up:]]
 
 
 def configurations_in_turn(folder: Path, rounds: int = 21) -> Json:

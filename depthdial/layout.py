@@ -120,10 +120,15 @@ def deployed_configurations(experiment: Experiment, place: Place, seed: int | st
     return place.seed(seed, f"{'finetuned' if finetuned(experiment, place.network) else 'configurations'}.json")
 
 
-def tuning(study: Study, place: Place, seed: int | str, target: str, machine: str) -> list[str]:
-    """What says in which way to compile, unless ``machine`` cannot time the target: then its first variant is taken."""
-    tuned = study.experiment.deploy.tune and study.targets[target].architecture == machine
-    return [place.seed(seed, f"tuned/{target}.json")] if tuned else []
+def tuning_device(study: Study, target: str) -> str | None:
+    """The device on which a target is tuned, the first that runs it; None if it is not tuned."""
+    devices = [device.name for device in study.devices.values() if device.target == target]
+    return devices[0] if devices and study.experiment.deploy.tune == "device" else None
+
+
+def tuning(study: Study, place: Place, seed: int | str, target: str) -> list[str]:
+    """What says how loops are cut, where that is measured."""
+    return [place.seed(seed, f"tuned/{target}.json")] if tuning_device(study, target) else []
 
 
 def compiled(experiment: Experiment, place: Place, seed: int | str, target: str) -> list[str]:

@@ -1,5 +1,11 @@
 # From chosen configurations to bundles: torch ends at `export`, IREE's compiler works alone from there.
-import platform
+
+from depthdial.config.devices import LOCAL
+
+
+def tuning_device(w):
+    """The device on which a target is tuned."""
+    return DEVICES[layout.tuning_device(STUDY, w.target)]
 
 
 rule export:
@@ -27,26 +33,32 @@ rule export:
 
 
 rule tune:
-    """Time a target's ways of compiling on this machine; nothing else should run meanwhile."""
+    """Time the cuts of each convolution on the device that runs a target."""
     input:
-        exported=f"{SEED_FOLDER}/exported",
         images=IMAGES,
     output:
         tuning=f"{SEED_FOLDER}/tuned/{{target}}.json",
     log:
         "logs/{experiment}/tune/{dataset}-{network}-seed{seed}-{target}.log",
+        compiler="logs/{experiment}/tune/{dataset}-{network}-seed{seed}-{target}.iree.log",
     conda:
         "../envs/deploy.yaml"
-    threads: ALL_CORES
+    threads: lambda w: ALL_CORES if tuning_device(w).host == LOCAL else 1
     resources:
-        mem_mb=rising(2000),
-        runtime=rising(20),
+        **{
+            resource: (lambda w, name=name: int(tuning_device(w).name == name))
+            for name, resource in DEVICE_RESOURCES.items()
+        },
+        mem_mb=rising(1000),
+        runtime=rising(30),
     params:
         network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
-        deploy=plain(C.deploy),
+        device=lambda w: tuning_device(w).model_dump(mode="json", exclude={"title"}),
+        benchmark=C.benchmark.model_dump(mode="json", include={"rounds", "extra_rounds", "drift_limit"}),
+        cache=".cache/depthdial",
         iree=IREE,
-        code=code_digest("depthdial.deploy.tune"),
+        code=code_digest("depthdial.devices.tune"),
     script:
         "../workflow_scripts/tune.py"
 
@@ -54,7 +66,7 @@ rule tune:
 rule compile:
     """Compile one configuration for one target."""
     input:
-        tuning=lambda w: layout.tuning(STUDY, place(w), w.seed, w.target, platform.machine()),
+        tuning=lambda w: layout.tuning(STUDY, place(w), w.seed, w.target),
         configurations=f"{SEED_FOLDER}/configurations.json",
         images=IMAGES,
     output:

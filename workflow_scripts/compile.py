@@ -29,7 +29,7 @@ def main(smk: Any) -> None:
         output=smk.output.module,
         side_file=smk.output.side_file,
         log_path=smk.log.compiler,
-        variant=read_tuning(smk.input.tuning).chosen if smk.input.tuning else None,
+        tuned=read_tuning(smk.input.tuning).tuned if smk.input.tuning else None,
     )
 
 

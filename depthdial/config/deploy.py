@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveFloat
 
 from depthdial.config.base import Section
@@ -22,7 +24,6 @@ class Deploy(Section):
     """Largest difference of a logit from PyTorch's, to which the relative tolerance is added."""
     tolerance_relative: PositiveFloat = 1e-3
     """Largest difference of a logit from PyTorch's, as a share of its size."""
-    tune: bool = False
-    """Use the fastest variant, timed here, for each target of this machine's architecture; others keep the first."""
-    tune_threads: int = Field(default=1, ge=1, le=64)
-    """Cores that share an inference while variants are timed."""
+    tune: Literal["model", "device"] = "model"
+    """How loops are cut: `model` by what is known of the processor; `device` as is measured to be fastest on the first
+    device of each target, before anything is compiled for it. Targets without a device keep the model's choice."""

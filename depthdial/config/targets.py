@@ -90,7 +90,7 @@ class Target(Section):
     features: tuple[str, ...] = ()
     """CPU features beyond those of the CPU (``+crc``) or less (``-sve``)."""
     variants: dict[Name, Variant] = Field(default={"tiled": Variant(tiles=Tiles())}, min_length=1)
-    """Ways of compiling. The first is used; with `deploy.tune` the one that was measured to be fastest is."""
+    """Ways of compiling, of which the first is used. `deploy.tune: device` tries how the others cut loops, too."""
     l1_kb: int | None = Field(default=None, ge=1, le=4096)
     """First-level data cache of a core; null takes what is known of the CPU, or for ``host`` what this machine has."""
     l2_kb: int | None = Field(default=None, ge=1, le=65536)

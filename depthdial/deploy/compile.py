@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from depthdial.config.targets import Target
-from depthdial.deploy.manifest import CompiledFor
+from depthdial.deploy.manifest import CompiledFor, Tuned
 from depthdial.deploy.processor import processor
 from depthdial.deploy.program import program
 from depthdial.deploy.tiles import set_tiles, store_vectors
@@ -72,8 +72,8 @@ def target_flags(target: Target, variant: str) -> list[str]:
     return [*flags, *COMMON_FLAGS, *target.variants[variant].flags]
 
 
-def compiled_for(name: str, target: Target, variant: str) -> CompiledFor:
-    """What manifests say of a target that is compiled for in one of its ways with the installed compiler."""
+def compiled_for(name: str, target: Target, tuned: Tuned | None = None) -> CompiledFor:
+    """What manifests say of a target that is compiled for with the installed compiler, tuned on a device or not."""
     core = processor(target)
     return CompiledFor(
         name=name,
@@ -81,10 +81,11 @@ def compiled_for(name: str, target: Target, variant: str) -> CompiledFor:
         triple=target.triple,
         cpu=core.cpu,
         features=target.features,
-        flags=tuple(target_flags(target, variant)),
-        variant=variant,
-        tiles=target.variants[variant].tiles,
+        flags=tuple(target_flags(target, target.variant)),
+        variant=target.variant,
+        tiles=target.variants[target.variant].tiles,
         processor=core,
+        tuned=tuned,
         compiler=compiler_version(),
     )
 
@@ -114,13 +115,14 @@ class Compiler:
             )
         return done.stdout
 
-    def module(self, text: str, target: Target, variant: str) -> bytes:
-        """The module of a program, with the variant's tile sizes if it has any."""
-        flags, tiles = target_flags(target, variant), target.variants[variant].tiles
+    def module(self, text: str, target: Target, tuned: Tuned | None = None) -> bytes:
+        """The module of a program, its loops cut as the target's first variant says, or as was measured."""
+        flags, tiles = target_flags(target, target.variant), target.variants[target.variant].tiles
         if tiles is None:
             return self.run(text, flags)
         configured = self.run(text, [*flags, f"--compile-to={CONFIGURED}"]).decode()
-        chosen = store_vectors(set_tiles(configured, tiles, processor(target), self.about))
+        cuts = tuned.cuts if tuned else None
+        chosen = store_vectors(set_tiles(configured, tiles, processor(target), self.about, cuts))
         return self.run(chosen, [*flags, f"--compile-from={CONFIGURED}"])
 
 
@@ -133,19 +135,18 @@ def compile_configuration(
     output: str | os.PathLike[str],
     side_file: str | os.PathLike[str],
     log_path: str | os.PathLike[str],
-    variant: str | None = None,
+    tuned: Tuned | None = None,
 ) -> None:
     """Compile one configuration; ``names`` are those of network, configuration and target.
 
-    Writes the module and a side file that says what it is. ``variant`` is the target's first unless given.
+    Writes the module and a side file that says what it is. ``tuned`` is what was found on a device.
     Raises DeployError that names all three and the compiler's log.
     """
     network, configuration, target_name = names
-    way = variant or target.variant
-    built_for, text = compiled_for(target_name, target, way), program(arch, {configuration: mask})
+    built_for, text = compiled_for(target_name, target, tuned), program(arch, {configuration: mask})
     about = f"{network}, configuration {configuration} ({mask}), target {target_name}"
     started = time.monotonic()
-    module = Compiler(about, Path(log_path)).module(text, target, way)
+    module = Compiler(about, Path(log_path)).module(text, target, tuned)
     seconds = time.monotonic() - started
     with atomic_path(output) as temporary:
         temporary.write_bytes(module)

@@ -15,6 +15,7 @@ from depthdial.artefacts import read_json, reading
 from depthdial.config.targets import Tiles
 from depthdial.deploy.calls import call_arguments
 from depthdial.deploy.processor import Processor
+from depthdial.deploy.tiles import Cut
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_json
 
@@ -88,6 +89,16 @@ class Input(_Record):
         return self
 
 
+class Tuned(_Record):
+    """Cuts that were measured to be faster than the model's, or as fast, where the network runs."""
+
+    device: str
+    gain: float
+    """Share of the convolutions' time that they save against the model's cuts."""
+    cuts: dict[str, Cut]
+    """By the compiler's name for a convolution's shape."""
+
+
 class CompiledFor(_Record):
     """The target as it was when the modules were compiled, and what compiled them."""
 
@@ -104,8 +115,19 @@ class CompiledFor(_Record):
     """What the variant says of how loops are cut; null left it to the compiler."""
     processor: Processor | None = None
     """What loops were cut for."""
+    tuned: Tuned | None = None
+    """What was measured on a device and comes before that; null: nothing was."""
     compiler: Text
     """Version of iree-base-compiler; the runtime must be of the same."""
+
+    @property
+    def way(self) -> str:
+        """How loops were cut, for readers."""
+        if self.tiles is None:
+            return "by the compiler"
+        if self.tuned is not None:
+            return f"as measured on {self.tuned.device}, {self.tuned.gain:.1%} less than by the model"
+        return "by the model of the processor" if self.tiles == Tiles() else f"as variant {self.variant} says"
 
 
 class Manifest(_Record):

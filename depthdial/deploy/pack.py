@@ -50,7 +50,7 @@ def pack(
     _require_same(whole.target, target, bundle)
     masks = {name: Mask(whole.named(name).mask) for name in names}
     text = program(Architecture.from_dict(whole.architecture), masks)
-    module = Compiler(about, Path(log_path)).module(text, target, whole.target.variant)
+    module = Compiler(about, Path(log_path)).module(text, target, whole.target.tuned)
     with atomic_folder(folder) as temporary:
         (temporary / MODULE).write_bytes(module)
         archives = [read_archive(source / whole.named(name).batchnorm) for name in names]
@@ -69,9 +69,7 @@ def pack(
 
 def _require_same(then: CompiledFor, target: Target, bundle: StrPath) -> None:
     """Raises ArtefactError unless what is compiled here and now would be what the bundle holds."""
-    if then.variant not in target.variants:
-        raise ArtefactError(f"{bundle}: target {then.name} has no variant {then.variant} any more; compile again")
-    old, now = then.model_dump(), compiled_for(then.name, target, then.variant).model_dump()
+    old, now = then.model_dump(), compiled_for(then.name, target, then.tuned).model_dump()
     if changed := [f"\n  {key} was {old[key]}, is {now[key]}" for key in now if old[key] != now[key]]:
         about = f"{bundle}: target {then.name} is not what it was when this was compiled; compile again"
         raise ArtefactError(about + "".join(changed))

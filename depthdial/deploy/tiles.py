@@ -110,33 +110,31 @@ def step_cycles(pixels: int, vectors: int, weight_bytes: int, core: Processor) -
     return max(arithmetic, issued, loads, stream) + 0.5
 
 
-def tile(width: int, channels: int, weights: int, core: Processor, tiles: Tiles) -> tuple[int, int]:
-    """Pixels and channels of a tile of a row of ``width`` pixels of ``channels``, each of so many ``weights``.
+def fitting_tiles(shape: Convolution, core: Processor, tiles: Tiles | None = None) -> list[tuple[int, int]]:
+    """Pixels and channels of tiles whose loops the registers hold, the fastest by ``step_cycles`` first.
 
-    A tile is a piece of one row; what the target says of sums and vectors is kept, the rest is what
-    ``step_cycles`` finds fastest of what the registers hold; fewer registers where it finds no difference.
+    A tile is a piece of one row; what ``tiles`` says of sums and vectors is kept. Where the model finds no
+    difference, fewer registers come first. There is always one tile, a pixel by a vector if need be.
     """
-    floats = core.floats
-
-    def cost(choice: tuple[int, int]) -> tuple[float, int]:
-        pixels, wanted = choice
-        vectors = -(-wanted // floats)
-        cycles = step_cycles(pixels, vectors, 4 * weights * channels, core) / (pixels * wanted)
-        return cycles, needed_registers(pixels, vectors, core)
-
-    most = tiles.channel_vectors or 8
-    wide = [size for size in _divisors(channels) if size <= most * floats]
+    tiles, floats = tiles or Tiles(), core.floats
+    wide = [size for size in _divisors(shape.channels) if size <= (tiles.channel_vectors or 8) * floats]
     if tiles.channel_vectors or wide[-1] < floats:
         wide = wide[-1:]
     else:
         wide = [size for size in wide if size % floats == 0] or wide[-1:]
-    choices = [(pixels, wanted) for pixels in _divisors(width) for wanted in wide]
-    sums = tiles.accumulators
-    if sums is None:
-        fitting = [one for one in choices if needed_registers(one[0], -(-one[1] // floats), core) <= core.registers]
-        return min(fitting or [(1, wide[0])], key=cost)
-    fitting = [one for one in choices if one[0] * max(one[1], floats) <= sums * floats]
-    return max(fitting or [(1, wide[0])])
+
+    def cost(choice: tuple[int, int]) -> tuple[float, int]:
+        pixels, channels = choice
+        vectors = -(-channels // floats)
+        cycles = step_cycles(pixels, vectors, 4 * shape.weights * shape.channels, core) / (pixels * channels)
+        return cycles, needed_registers(pixels, vectors, core)
+
+    choices = [(pixels, channels) for pixels in _divisors(shape.width) for channels in wide]
+    if tiles.accumulators is not None:
+        most = tiles.accumulators * floats
+        return [max([one for one in choices if one[0] * max(one[1], floats) <= most] or [(1, wide[0])])]
+    fitting = [one for one in choices if needed_registers(one[0], -(-one[1] // floats), core) <= core.registers]
+    return sorted(fitting or [(1, wide[0])], key=cost)
 
 
 def cut(shape: Convolution, core: Processor, tiles: Tiles) -> Cut:
@@ -144,7 +142,7 @@ def cut(shape: Convolution, core: Processor, tiles: Tiles) -> Cut:
 
     A step is shorter where pixels are read at a stride: the compiler reads those between them too, into registers.
     """
-    pixels, channels = tile(shape.width, shape.channels, shape.weights, core, tiles)
+    pixels, channels = fitting_tiles(shape, core, tiles)[0]
     unrolled = tiles.reduction or max(1, UNROLLED // shape.stride)
     most = min(unrolled, max(1, (LARGEST_STEP - 1) // (4 * pixels * channels)))
     parts = min(tiles.workers or core.cores, max(1, round(shape.macs / (MACS_OF_A_PART * core.floats))))

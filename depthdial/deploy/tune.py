@@ -1,57 +1,88 @@
-"""Choose among a target's ways of compiling by measurement: the full network, every variant, interleaved."""
+"""Which cut of a convolution is fastest on a processor: what is tried, how it is compiled alone, what was found.
+
+Each distinct convolution of a network is timed by itself, in all of its cuts: a few hundred kilobytes of code and a
+minute in place of whole networks by every combination. ``devices.tune`` runs it where the network will run.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from depthdial.artefacts import read_array, read_record
-from depthdial.config.deploy import Deploy
-from depthdial.config.targets import Target
-from depthdial.deploy.calls import BENCHMARK, RUN, call_arguments, parse_report, timing_arguments
-from depthdial.deploy.compile import Compiler
-from depthdial.deploy.gate import require, run
-from depthdial.deploy.manifest import Gate, device_arguments
-from depthdial.deploy.program import program
-from depthdial.deploy.tools import installed_tools
-from depthdial.errors import DeployError
-from depthdial.files import write_json
-from depthdial.networks.configurations import FULL
-from depthdial.networks.families.he_shapes import Architecture
-from depthdial.networks.masks import Mask
+from depthdial.artefacts import read_record
+from depthdial.config.targets import Target, Tiles
+from depthdial.deploy.compile import COMMON_FLAGS, CONFIGURED, Compiler, target_flags
+from depthdial.deploy.manifest import Tuned
+from depthdial.deploy.processor import Processor, processor
+from depthdial.deploy.tiles import Convolution, Cut, convolutions, cut, fitting_tiles, set_tiles, store_vectors
 
-log = logging.getLogger(__name__)
-ROUNDS = 5
-REPETITIONS = 60
-WARM_UP = 10
+TRIED_TILES = 6
+"""Tiles that are tried for a convolution: those that the model finds fastest."""
+TRIED_STEPS = (1, 2, 8)
+"""Steps that are tried for the best of them, beside the model's."""
+CLEARLY = 0.98
+"""Share of the time of the model's cut below which another one is taken in its place."""
+_DISPATCH = re.compile(r"stream\.cmd\.dispatch @[^ {(\[]*_(conv_\w+?_f32)\b")
+_ALLOCATED = re.compile(r"%c(\d+) = arith\.constant \d+ : index\n *%buffer = hal\.allocator\.allocate")
+_STORE = re.compile(r"^ *util\.global\.store %buffer, ", re.MULTILINE)
 
 
-class Timing(BaseModel):
-    """One variant: every inference's latency, or why it was not measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    variant: str
-    median_ms: float | None = None
-    samples_ms: tuple[float, ...] = ()
-    refused: str | None = None
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Tuning(BaseModel):
-    """Which variant of a target is used for a network, and the measurements that say so."""
+class Timing(_Record):
+    """A cut and what a convolution takes with it; ``null`` for the compiler's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    cut: Cut | None
+    median_us: float
+    """Median over rounds of medians within a round."""
+    against_model: float
+    """Median over rounds of the ratio to the model's cut in the same round."""
+
+
+class Found(_Record):
+    """What was found of one convolution: the model's cut first."""
+
+    timings: tuple[Timing, ...]
+
+    @property
+    def best(self) -> Timing:
+        """The fastest that has a cut, or the model's where none is clearly faster."""
+        model, *others = (one for one in self.timings if one.cut is not None)
+        best = min(others, key=lambda one: one.against_model, default=model)
+        return best if best.against_model < CLEARLY else model
+
+
+class Tuning(_Record):
+    """The cuts of a target's convolutions that were measured to be fastest on a device."""
 
     target: str
+    device: str
     threads: int
-    chosen: str
-    timings: tuple[Timing, ...]
+    processor: dict[str, str]
+    """What the device says of its processor."""
+    found: dict[str, Found]
+    """By the compiler's name for the shape."""
+    counts: dict[str, int]
+    """How often the full network has each."""
+    kept: int
+    """Shapes that an earlier run on a processor of the same kind had found already."""
+
+    @property
+    def tuned(self) -> Tuned:
+        """What manifests say of it."""
+        cuts = {name: one.best.cut for name, one in self.found.items() if one.best.cut is not None}
+        before = sum(count * self.found[name].timings[0].median_us for name, count in self.counts.items())
+        after = sum(count * self.found[name].best.median_us for name, count in self.counts.items())
+        return Tuned(device=self.device, gain=max(0.0, 1 - after / before) if before else 0.0, cuts=cuts)
 
 
 def read_tuning(path: str | os.PathLike[str]) -> Tuning:
@@ -59,76 +90,70 @@ def read_tuning(path: str | os.PathLike[str]) -> Tuning:
     return read_record(path, Tuning, "the result of tuning")
 
 
-def tune(
-    arch: Architecture,
-    target: Target,
-    settings: Deploy,
-    *,
-    names: tuple[str, str],
-    exported: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    log_folder: str | os.PathLike[str],
-) -> Tuning:
-    """Compile the full network in every way, check each against PyTorch, time them in turn, write what was found.
+def candidates(shape: Convolution, core: Processor, ways: Sequence[Tiles], threads: int) -> list[Cut]:
+    """Cuts worth trying, each once: the model's, what variants say, the next best by the model, other steps, parts."""
+    model = cut(shape, core, Tiles())
+    tiles = fitting_tiles(shape, core)[:TRIED_TILES]
+    cuts = [cut(shape, core, one) for one in ways]
+    cuts += [model.model_copy(update={"pixels": pixels, "channels": channels}) for pixels, channels in tiles]
+    cuts += [cut(shape, core, Tiles(reduction=step)) for step in TRIED_STEPS]
+    if threads > 1:
+        rows = {shape.height, -(-shape.height // threads), -(-shape.height // (2 * threads))}
+        cuts += [model.model_copy(update={"rows": one}) for one in sorted(rows)]
+    return list(dict.fromkeys([model, *cuts]))
 
-    ``names`` are those of network and target; ``exported`` is the folder that ``export`` wrote. A variant that
-    does not compile or does not compute what PyTorch computes is left out, with the reason. Raises DeployError
-    if none is left.
+
+def alone(text: str, target: Target, compiler: Compiler) -> tuple[dict[str, str], Counter[str]]:
+    """Each distinct convolution of a program as a program of its own that times it, and how often there is which.
+
+    They are at the compiler's phase where cuts can be set. A buffer's pages are written first: pages that nobody
+    wrote are all one page of zeros, which fits into any cache.
     """
-    network, target_name = names
-    about = f"{network}, target {target_name}"
-    samples: dict[str, list[float]] = {}
-    refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for variant in target.variants:
-            module = Path(folder) / f"{variant}.vmfb"
-            compiler = Compiler(f"{about}, variant {variant}", Path(log_folder) / f"{variant}.iree.log")
-            try:
-                module.write_bytes(compiler.module(program(arch, {FULL: Mask.full(arch.n_blocks)}), target, variant))
-                _check(module, Path(exported), settings, compiler.about)
-                samples[variant] = []
-            except DeployError as error:
-                refused[variant] = str(error)
-                log.warning("%s", error)
-        for _ in range(ROUNDS):
-            for variant, taken in samples.items():
-                module = Path(folder) / f"{variant}.vmfb"
-                arguments = [*device_arguments(settings.tune_threads), *_arguments(module)]
-                taken += single_inferences(arguments, Path(exported), f"{about}, variant {variant}", REPETITIONS)
-    if not samples:
-        raise DeployError(f"{about}: no variant can be used: {'; '.join(refused.values())}")
-    result = _result(target_name, settings.tune_threads, samples, refused)
-    write_json(output, result.model_dump(mode="json"))
-    log.info("%s: %s is fastest", about, result.chosen)
-    return result
+        flags = [*target_flags(target, target.variant), f"--compile-to={CONFIGURED}"]
+        configured = compiler.run(text, [*flags, f"--iree-hal-dump-executable-benchmarks-to={folder}"]).decode()
+        programs: dict[str, str] = {}
+        for path in sorted(Path(folder).iterdir()):
+            written = path.read_text()
+            programs |= {name: _touched(written) for name in convolutions(written) if name not in programs}
+    return programs, Counter(_DISPATCH.findall(configured))
 
 
-def _result(target: str, threads: int, samples: dict[str, list[float]], refused: dict[str, str]) -> Tuning:
-    medians = {variant: statistics.median(taken) for variant, taken in samples.items()}
-    timings = [
-        Timing(variant=variant, median_ms=medians[variant], samples_ms=tuple(taken))
-        for variant, taken in samples.items()
-    ]
-    timings += [Timing(variant=variant, refused=why) for variant, why in refused.items()]
-    return Tuning(target=target, threads=threads, chosen=min(medians, key=medians.__getitem__), timings=tuple(timings))
+def _touched(written: str) -> str:
+    size, at = _ALLOCATED.search(written), _STORE.search(written)
+    if size is None or at is None:
+        return written
+    loop = (
+        "    %first = arith.constant 0 : index\n"
+        f"    %end = arith.constant {int(size[1]) - 8} : index\n"
+        "    %page = arith.constant 1024 : index\n"
+        "    %one = arith.constant 1.0 : f32\n"
+        "    scf.for %at = %first to %end step %page {\n"
+        "      hal.buffer.store<%buffer : !hal.buffer>[%at] value(%one : f32)\n"
+        "    }\n"
+    )
+    return written[: at.start()] + loop + written[at.start() :]
 
 
-def _arguments(module: Path) -> list[str]:
-    """How a module of the full network alone is called in the folder that ``export`` wrote."""
-    return call_arguments(str(module), "weights.irpa", f"batchnorm/{FULL}.irpa", FULL, "gate/input0.npy")
+def compile_alone(written: str, own: Cut | None, target: Target, compiler: Compiler) -> bytes:
+    """The module of a convolution by itself, cut as told or as the compiler does."""
+    if own is not None:
+        (name,) = convolutions(written)
+        core = processor(target)
+        written = store_vectors(set_tiles(written, Tiles(), core, compiler.about, {name: own}))
+    return compiler.run(written, [*COMMON_FLAGS, f"--compile-from={CONFIGURED}"])
 
 
-def _check(module: Path, exported: Path, settings: Deploy, about: str) -> None:
-    """The numerics gate on the first fixed input."""
-    found = module.with_suffix(".npy")
-    arguments = [*device_arguments(1), *_arguments(module), f"--output=@{found}"]
-    run([str(installed_tools()[RUN]), *arguments], exported, about)
-    gate = Gate(inputs=(), absolute=settings.tolerance_absolute, relative=settings.tolerance_relative)
-    require(read_array(found), read_array(exported / "gate" / f"{FULL}.0.npy"), gate, about)
-
-
-def single_inferences(arguments: Sequence[str], folder: Path, about: str, count: int) -> list[float]:
-    """Latencies in ms of ``count`` single inferences by IREE's benchmark tool, after a warm-up."""
-    command = [str(installed_tools()[BENCHMARK]), *arguments, *timing_arguments(WARM_UP + count)]
-    report = parse_report(run(command, folder, about))
-    return [one.real_time for one in report.benchmarks[WARM_UP:]]
+def judged(samples: Mapping[Cut | None, Sequence[float]]) -> Found:
+    """What rounds of medians, in microseconds and paired by round, say; the first cut is the model's."""
+    model = next(iter(samples.values()))
+    return Found(
+        timings=tuple(
+            Timing(
+                cut=own,
+                median_us=statistics.median(taken),
+                against_model=statistics.median(one / other for one, other in zip(taken, model, strict=True)),
+            )
+            for own, taken in samples.items()
+        )
+    )

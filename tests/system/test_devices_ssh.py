@@ -26,14 +26,20 @@ from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import CommandMeter, Device
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import read_manifest, write_manifest
+from depthdial.deploy.program import program
+from depthdial.deploy.tune import Tuning
 from depthdial.devices.benchmark import benchmark_device
 from depthdial.devices.check import check_device
 from depthdial.devices.meters import open_meter
 from depthdial.devices.provision import Bundle, provide_bundle, remove, stored
 from depthdial.devices.records import read_records
 from depthdial.devices.session import Session
+from depthdial.devices.tune import tune_on_device
 from depthdial.errors import DeviceError
 from depthdial.files import sha256_file
+from depthdial.networks.configurations import FULL
+from depthdial.networks.families.he_shapes import Architecture
+from depthdial.networks.masks import Mask
 from tests.rigs.bundles import make_bundle
 from tests.rigs.ssh import SshDevice, wait_for
 
@@ -511,6 +517,45 @@ def test_an_emulated_aarch64_device_goes_the_same_way(
         bench(arm.device(launcher=EMULATOR), bundles, tmp_path / "wrong")
     with pytest.raises(DeviceError, match=r"iree-benchmark-module does not run there \(status \d+"):
         bench(arm.device(target="arm"), [bundle], tmp_path / "bare")
+
+
+def tuned(device: Device, target: Target, name: str, out: Path, rounds: int = 3) -> Tuning:
+    arch = Architecture(8, 8, 3, 8, 5)
+    settings = Benchmark(rounds=rounds, extra_rounds=10, drift_limit=0.5)
+    files = {"cache": out / "cache", "output": out / f"{name}.json", "log_path": out / f"{name}.log"}
+    (out / "cache").mkdir(exist_ok=True)
+    for wheel in CACHE.glob("iree-base-runtime-*"):
+        (out / "cache" / wheel.name).symlink_to(wheel)
+    return tune_on_device(device, program(arch, {FULL: Mask("111")}), target, settings, name=name, **files)
+
+
+def test_tuning_over_ssh_waits_for_the_lock_and_is_kept(board: SshDevice, tmp_path: Path) -> None:
+    target = Target(triple="x86_64-unknown-linux-gnu", cpu="host")
+    with Session(board.device()) as session:
+        session.lock("a benchmark")
+        with pytest.raises(DeviceError, match=r"held by .* a benchmark"):
+            tuned(board.device(lock_minutes=0), target, "host", tmp_path)
+    found = tuned(board.device(), target, "host", tmp_path)
+    assert found.device == "board"
+    assert set(found.counts) == set(found.found)
+    assert len(found.found) == 6
+    again = tuned(board.device(lock_minutes=0), target, "host", tmp_path)
+    assert (again.kept, again.found) == (6, found.found)
+
+
+@pytest.mark.aarch64
+def test_tuning_on_an_emulated_aarch64_device(arm: SshDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the times: an emulator's say nothing of a board."""
+    for module, name, value in (
+        ("deploy", "TRIED_TILES", 2),
+        ("deploy", "TRIED_STEPS", (2,)),
+        ("devices", "REPETITIONS", 2),
+    ):
+        monkeypatch.setattr(f"depthdial.{module}.tune.{name}", value)
+    target = Target(triple="aarch64-unknown-linux-gnu", cpu="cortex-a72")
+    found = tuned(arm.device(target="arm", launcher=EMULATOR), target, "arm", tmp_path)
+    assert len(found.found) == 6
+    assert all(one.timings[0].cut is not None and one.timings[0].median_us > 0 for one in found.found.values())
 
 
 def test_a_device_with_busybox_alone_is_enough(bundles: list[Path], tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from depthdial.deploy.gate import check_configuration, compare, run_tool
 from depthdial.deploy.manifest import Gate, read_manifest
 from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
-from depthdial.deploy.tune import read_tuning, tune
 from depthdial.errors import ArtefactError, DataError, DeployError
 from depthdial.files import DIGESTS, digests, write_json
 from depthdial.networks.families.he_shapes import Architecture
@@ -293,22 +292,3 @@ def test_what_changed_since_it_was_exported_is_not_linked(case: tuple[Case, Path
     (exported / "digests.json").unlink()
     with pytest.raises(ArtefactError, match=r"digests\.json: no such file; export again"):
         link(exported, modules, deployed.configurations, deployed.images, Deploy(), folder)
-
-
-def test_tuning_takes_the_fastest_variant_that_is_right(case: tuple[Case, Path], tmp_path: Path) -> None:
-    deployed, _ = case
-    ways = {"wrong": {"flags": ["--iree-no-such-flag"]}, "tiled": {"tiles": {}}, "compiler": {}}
-    target = Target(triple=HOST.triple, cpu="host", variants=ways)
-    exported, output = deployed.folder / "exported", tmp_path / "tuning.json"
-    found = tune(ARCH, target, Deploy(), names=("net", "host"), exported=exported, output=output, log_folder=tmp_path)
-    medians = {one.variant: one.median_ms for one in found.timings if one.median_ms is not None}
-    assert set(medians) == {"tiled", "compiler"}
-    assert found.chosen == min(medians, key=medians.__getitem__)
-    assert "net, target host, variant wrong: iree-compile failed" in (found.timings[-1].refused or "")
-    assert read_tuning(output) == found
-    only = Target(triple=HOST.triple, cpu="host", variants={"wrong": ways["wrong"]})
-    with pytest.raises(DeployError, match="net, target host: no variant can be used"):
-        tune(ARCH, only, Deploy(), names=("net", "host"), exported=exported, output=output, log_folder=tmp_path)
-    output.write_text("{}")
-    with pytest.raises(ArtefactError, match="cannot be read as the result of tuning"):
-        read_tuning(output)

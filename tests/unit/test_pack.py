@@ -129,7 +129,7 @@ def test_another_target_than_the_bundles_is_refused(apart: Path, tmp_path: Path)
     with pytest.raises(ArtefactError, match=r"\n  tiles was .*'accumulators': None.*, is .*'accumulators': 8"):
         pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
     other = Target(triple=HOST.triple, cpu="host", variants={"narrow": Variant()})
-    with pytest.raises(ArtefactError, match="target host has no variant tiled any more"):
+    with pytest.raises(ArtefactError, match=r"\n  variant was tiled, is narrow"):
         pack(apart, ["c01"], other, tmp_path / "b", log_path=tmp_path / "log")
 
 

@@ -232,10 +232,10 @@ def test_mistakes_in_the_files_that_a_config_names_are_named_too(tmp_path: Path)
         assert part in done.text
 
 
-def test_targets_of_another_architecture_are_not_tuned_here(tmp_path: Path) -> None:
+def test_targets_that_no_device_runs_are_not_tuned(tmp_path: Path) -> None:
     place = checkout(tmp_path / "clone")
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    values["deploy"] |= {"tune": True, "targets": ["host", "cortex-a72"]}
+    values["deploy"] |= {"tune": "device", "targets": ["host", "cortex-a72"]}
     (place / "tuned.yaml").write_text(yaml.safe_dump(values))
     done = snakemake(place, *LOCAL, "-n", "--configfile", "tuned.yaml", "--", "bundle_all")
     assert done.code == 0, done.text

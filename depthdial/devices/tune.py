@@ -1,0 +1,187 @@
+"""Tuning on a device: the convolutions of a network in all their cuts, over the connection and under the lock of
+benchmarks, in rounds, each between two timings of the model's cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import RootModel
+
+from depthdial.artefacts import read_record
+from depthdial.config.benchmark import Benchmark
+from depthdial.config.devices import Device
+from depthdial.config.targets import Target
+from depthdial.deploy.calls import BENCHMARK
+from depthdial.deploy.compile import Compiler, compiler_version, target_flags
+from depthdial.deploy.manifest import device_arguments
+from depthdial.deploy.processor import processor
+from depthdial.deploy.tiles import Cut, convolutions
+from depthdial.deploy.tune import Found, Tuning, alone, candidates, compile_alone, judged
+from depthdial.devices.provision import KEPT, check_machine, provide, provide_runtime, remove
+from depthdial.devices.sensors import processor as device_processor
+from depthdial.devices.session import Session
+from depthdial.errors import ArtefactError, DeployError, DeviceError
+from depthdial.files import write_json
+
+logger = logging.getLogger(__name__)
+REPETITIONS = 20
+AT_ONCE = 20
+"""Times that a convolution runs in a repetition, whose mean is one sample."""
+UNITS = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6}
+StrPath = str | os.PathLike[str]
+
+
+class _Known(RootModel[dict[str, Found]]):
+    """Earlier findings by shape."""
+
+
+def tune_on_device(
+    device: Device,
+    text: str,
+    target: Target,
+    settings: Benchmark,
+    *,
+    name: str,
+    cache: StrPath,
+    output: StrPath,
+    log_path: StrPath,
+) -> Tuning:
+    """Find the fastest cut of each convolution of a program on the device that will run it, and write it.
+
+    ``text`` is the program of the full network, ``name`` the target's. What was found for a processor of the same
+    kind, by the same compiler, is taken from ``cache``, and what is found is added to it. A device that is too noisy
+    to tell keeps the model's cuts. Raises DeviceError or DeployError.
+    """
+    compiler = Compiler(f"tuning on device {device.name}, target {name}", Path(log_path))
+    programs, counts = alone(text, target, compiler)
+    with Session(device) as session:
+        kind = device_processor(session)
+        known = _known(kind, target, device.threads, Path(cache))
+        before = kept_findings(known)
+        missing = {shape: written for shape, written in programs.items() if shape not in before}
+        if missing:
+            session.lock(f"tuning of target {name}")
+            machine = check_machine(session, target.triple)
+            tools = provide_runtime(session, machine, Path(cache))
+            found = _Trial(session, tools, target, settings, compiler).run(missing)
+            remove(session, keep=KEPT)
+            if found:
+                write_json(known, {shape: one.model_dump(mode="json") for shape, one in (before | found).items()})
+            before |= found
+    tuning = Tuning(
+        target=name,
+        device=device.name,
+        threads=device.threads,
+        processor=kind,
+        found={shape: before[shape] for shape in programs if shape in before},
+        counts={shape: count for shape, count in counts.items() if shape in before},
+        kept=len(programs) - len(missing),
+    )
+    write_json(output, tuning.model_dump(mode="json"))
+    logger.info("device %s: %.1f %% less time in convolutions than by the model", device.name, 100 * tuning.tuned.gain)
+    return tuning
+
+
+def _known(kind: Mapping[str, str], target: Target, threads: int, cache: Path) -> Path:
+    """Where findings for this kind of processor, target, number of threads and compiler are kept."""
+    key = [
+        dict(kind),
+        target_flags(target, target.variant),
+        processor(target).model_dump(),
+        threads,
+        compiler_version(),
+    ]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache / "tuned" / f"{digest[:16]}.json"
+
+
+def kept_findings(path: Path) -> dict[str, Found]:
+    """Earlier findings; none where the file is not there or damaged: it is only a cache."""
+    with suppress(ArtefactError):
+        return dict(read_record(path, _Known, "earlier findings of tuning").root)
+    return {}
+
+
+class _Trial:
+    """One run of tuning on a held device."""
+
+    def __init__(self, session: Session, tools: str, target: Target, settings: Benchmark, compiler: Compiler) -> None:
+        self.session, self.tools, self.target = session, tools, target
+        self.settings, self.compiler = settings, compiler
+
+    def run(self, programs: Mapping[str, str]) -> dict[str, Found]:
+        """What rounds that hold up say of each convolution; nothing if too few of them do."""
+        with tempfile.TemporaryDirectory() as folder:
+            cuts, files = self._compile(programs, Path(folder))
+            place = provide(self.session, "tuning", files)
+            rounds: list[dict[str, dict[Cut | None, float]]] = []
+            for number in range(self.settings.rounds + self.settings.extra_rounds):
+                taken = self._round(cuts, place)
+                if taken is not None:
+                    rounds.append(taken)
+                logger.info("device %s: tuning, round %d", self.session.device.name, number)
+                if len(rounds) == self.settings.rounds:
+                    break
+        if len(rounds) < self.settings.rounds:
+            logger.warning("device %s is too noisy to tune; the model's cuts stay", self.session.device.name)
+            return {}
+        return {
+            shape: judged({own: [one[shape][own] for one in rounds] for own in tried}) for shape, tried in cuts.items()
+        }
+
+    def _compile(
+        self, programs: Mapping[str, str], folder: Path
+    ) -> tuple[dict[str, list[Cut | None]], dict[str, Path]]:
+        """What is tried of each convolution, and a module for each; a cut that does not compile is left out."""
+        core, files = processor(self.target), {}
+        ways = [way.tiles for way in self.target.variants.values() if way.tiles is not None and not way.flags]
+        cuts: dict[str, list[Cut | None]] = {}
+        for shape, written in programs.items():
+            cuts[shape] = []
+            for own in [*candidates(convolutions(written)[shape], core, ways, self.session.device.threads), None]:
+                path = folder / f"{shape}-{len(cuts[shape])}.vmfb"
+                try:
+                    path.write_bytes(compile_alone(written, own, self.target, self.compiler))
+                except DeployError as error:
+                    if not cuts[shape]:
+                        raise
+                    logger.info("left out: %s", error)
+                    continue
+                cuts[shape].append(own)
+                files[path.name] = path
+        return cuts, files
+
+    def _round(self, cuts: Mapping[str, Sequence[Cut | None]], place: str) -> dict[str, dict[Cut | None, float]] | None:
+        """Medians in microseconds; None if the model's cut of any convolution drifted while the others were timed."""
+        found: dict[str, dict[Cut | None, float]] = {}
+        for shape, tried in cuts.items():
+            taken = {own: self._median(f"{shape}-{index}.vmfb", place) for index, own in enumerate(tried)}
+            again, model = self._median(f"{shape}-0.vmfb", place), taken[tried[0]]
+            if abs(again / model - 1) > self.settings.drift_limit:
+                logger.info("device %s: %s took %.4g, then %.4g us", self.session.device.name, shape, model, again)
+                return None
+            found[shape] = taken | {tried[0]: (model + again) / 2}
+        return found
+
+    def _median(self, module: str, place: str) -> float:
+        device = self.session.device
+        command = ["taskset", "-c", ",".join(map(str, device.pinned)), *device.launcher, f"{self.tools}/{BENCHMARK}"]
+        command += [*device_arguments(device.threads), f"--module={module}", f"--batch_size={AT_ONCE}"]
+        command += ["--benchmark_format=json", "--benchmark_min_time=1x", f"--benchmark_repetitions={REPETITIONS}"]
+        done = self.session.run(command, folder=place, limit_s=300)
+        try:
+            rows = [row for row in json.loads(done.output)["benchmarks"] if row["run_type"] == "iteration"]
+            return statistics.median(row["real_time"] * UNITS[row["time_unit"]] for row in rows)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeviceError(
+                f"device {device.name}: {module} could not be timed (status {done.status}, {error}): "
+                f"{done.errors.strip()[-400:] or 'it said nothing'}"
+            ) from None
