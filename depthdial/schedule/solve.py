@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from depthdial.errors import ScheduleError
 from depthdial.schedule.check import check_solution
-from depthdial.schedule.model import RESOLUTION, SCALE, Cells, Model, Objective, Solved, budget_prices, build, run
-from depthdial.schedule.polish import polish
+from depthdial.schedule.model import RESOLUTION, SCALE, Cells, Model, Objective, Solved, build, run
 from depthdial.schedule.problem import Problem
 from depthdial.schedule.solution import Solution
 
@@ -38,8 +37,6 @@ class Optimum:
     model: Model
     solved: Solved
     residents: frozenset[int]
-    linear: float | None = None
-    """Value of the linear relaxation that the model was polished from; its reduced costs are in the variables."""
 
 
 def solve(problem: Problem, time_limit_s: float = 30.0) -> Solution:
@@ -192,23 +189,8 @@ def _within(
     deadline: float,
     bounds: dict[str, Any],
 ) -> Optimum | None:
-    """The optimum for one resident set: the linear relaxation, polished to a table; else branch and bound."""
-    cells = Cells.of(problem)
-    if objective == "accuracy" and not bounds.get("may_miss") and problem.switch_energy_mj == 0:
-        relaxed = build(problem, cells, objective, residents=residents, **bounds)
-        linear = run(relaxed, _left(deadline), integer=False)
-        if linear is None:
-            return None
-        values = {key: x.varValue for key, x in relaxed.x.items()}
-        prices = budget_prices(relaxed, problem, bounds["limits"])
-        choice = polish(problem, residents, values, prices, bounds["limits"], -linear.value, RESOLUTION)
-        if choice is not None:
-            for (s, c), x in relaxed.x.items():
-                x.varValue = float(choice[s] == c)
-            assert relaxed.accuracy is not None
-            value = -float(relaxed.accuracy.value())
-            return Optimum(relaxed, Solved(value, min(value, linear.value), 0), residents, linear.value)
-    model = build(problem, cells, objective, residents=residents, **bounds)
+    """The optimum for one resident set."""
+    model = build(problem, Cells.of(problem), objective, residents=residents, **bounds)
     solved = run(model, _left(deadline))
     return None if solved is None else Optimum(model, solved, residents)
 
@@ -228,14 +210,11 @@ def _fewest_switches(problem: Problem, best: Optimum, deadline: float, bounds: d
     assert best.model.accuracy is not None
     least = best.model.accuracy.value() - TIE
     cells = Cells.of(problem)
-    relaxed, linear = best.model, best.linear
-    if linear is None:
-        relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
-        solved = run(relaxed, _left(deadline), integer=False)
-        assert solved is not None
-        linear = solved.value
+    relaxed = build(problem, cells, "accuracy", residents=best.residents, **bounds)
+    linear = run(relaxed, _left(deadline), integer=False)
+    assert linear is not None
     model = build(problem, cells, "switches", residents=best.residents, least_accuracy=least, **bounds)
-    _leave_out(model, relaxed, -linear - least)
+    _leave_out(model, relaxed, -linear.value - least)
     try:
         solved = run(model, min(SWITCH_LIMIT_S, _left(deadline)))
     except ScheduleError:
