@@ -34,6 +34,11 @@ class Place:
         """The split images of the data set."""
         return f"{_joined(ROOT, self.experiment, self.dataset)}/images.safetensors"
 
+    @property
+    def description(self) -> str:
+        """What the network is for the images of the data set."""
+        return f"{self.folder}/network.json"
+
     def seed(self, seed: int | str, name: str = "") -> str:
         """The folder of the network as one seed trained it, or a file in it."""
         return _joined(self.folder, f"seed{seed}", name)
@@ -89,11 +94,21 @@ def of_all_networks(experiment: Experiment, name: str, *roles: str) -> list[str]
     ]
 
 
-def mask_shards(experiment: Experiment, place: Place, seed: int | str) -> list[str]:
-    """The shards of all masks of a network; of one too deep for that, the shards of all generations of its search."""
+def descriptions(place: Place, networks: Iterable[str]) -> list[str]:
+    """What networks are for the images of the data set."""
+    return [Place(place.experiment, place.dataset, network).description for network in networks]
+
+
+def ablation(experiment: Experiment, place: Place, seed: int | str) -> list[str]:
+    """What says which BatchNorm statistics the masks of a network get, where the settings do not."""
+    return [place.seed(seed, "ablation.parquet")] if experiment.recalibration(place.network) is None else []
+
+
+def mask_shards(experiment: Experiment, place: Place, seed: int | str, units: int) -> list[str]:
+    """The shards of all masks of a network of so many units; of too many, those of all generations of its search."""
     network = experiment.network(place.network)
     shards = range(experiment.evaluate.shards if network.searched else 1)
-    if not network.searched or (network.n_units or 0) <= experiment.search.exhaustive_blocks:
+    if not network.searched or units <= experiment.search.exhaustive_blocks:
         return [place.seed(seed, f"masks/shard{shard}.parquet") for shard in shards]
     generations = range(experiment.search.generations)
     return [place.seed(seed, f"search/generation{g}/shard{s}.parquet") for g in generations for s in shards]

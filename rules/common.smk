@@ -15,6 +15,7 @@ from depthdial.errors import DepthDialError
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, style_of
 from depthdial.files import sha256_file
 from depthdial.layout import Place
+from depthdial.networks.description import read_description
 from depthdial.report.contents import device_parts, dial_parts, recipe_tables
 from depthdial.runs.job_states import first_words, unknown_is_long
 from depthdial.runs.locks import release_stale_locks

@@ -17,6 +17,7 @@ rule score_budgets:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         images=IMAGES,
         masks=f"{SEED_FOLDER}/masks.parquet",
+        statics=lambda w: layout.descriptions(place(w), C.names("static")),
     output:
         budgets=f"{SEED_FOLDER}/budgets.parquet",
     log:
@@ -31,7 +32,7 @@ rule score_budgets:
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         shares=C.compare.shares,
-        statics={network.name: (network.depth, network.width) for network in C.networks if network.role == "static"},
+        statics=C.names("static"),
         code=code_digest("depthdial.evaluate.budgets"),
     script:
         "../workflow_scripts/score_budgets.py"

@@ -3,6 +3,7 @@ rule evaluate_masks:
     input:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         images=IMAGES,
+        ablation=lambda w: layout.ablation(C, place(w), w.seed),
     output:
         masks=f"{SEED_FOLDER}/masks/shard{{shard}}.parquet",
     log:
@@ -19,6 +20,7 @@ rule evaluate_masks:
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
         searched=lambda w: C.network(w.network).searched,
+        recalibrated=lambda w: C.recalibration(w.network),
         code=code_digest("depthdial.evaluate"),
     script:
         "../workflow_scripts/evaluate_masks.py"
@@ -27,7 +29,7 @@ rule evaluate_masks:
 rule collect_masks:
     """Put a network's shards together."""
     input:
-        shards=lambda w: layout.mask_shards(C, place(w), w.seed),
+        shards=lambda w: layout.mask_shards(C, place(w), w.seed, units_of(w)),
     output:
         masks=f"{SEED_FOLDER}/masks.parquet",
     log:

@@ -28,6 +28,7 @@ rule evaluate_generation:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         images=IMAGES,
         masks=f"{SEED_FOLDER}/search/generation{{generation}}.json",
+        ablation=lambda w: layout.ablation(C, place(w), w.seed),
     output:
         masks=f"{SEED_FOLDER}/search/generation{{generation}}/shard{{shard}}.parquet",
     log:
@@ -41,6 +42,7 @@ rule evaluate_generation:
         gpu=gpus(C.evaluate.device),
     params:
         settings=lambda w: plain(C.evaluation(w.network)),
+        recalibrated=lambda w: C.recalibration(w.network),
         code=code_digest("depthdial.evaluate"),
     script:
         "../workflow_scripts/evaluate_generation.py"

@@ -14,8 +14,6 @@ rule select_front:
         runtime=rising(10),
     params:
         select=plain(C.select),
-        scaling=lambda w: C.evaluation(w.network).scaling,
-        recalibrated=lambda w: C.evaluate.recalibrate and C.network(w.network).searched,
         code=code_digest("depthdial.select", "depthdial.select.latency_model"),
     script:
         "../workflow_scripts/select_front.py"

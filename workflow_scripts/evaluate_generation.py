@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.tasks import evaluate_asked
 from depthdial.runs.logs import configure_logging
 from depthdial.search.tasks import read_asked
@@ -16,7 +17,8 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     masks, index = read_asked(smk.input.masks), int(smk.wildcards.shard)
-    evaluate_asked(smk.input.weights, smk.input.images, masks, smk.output.masks, settings, index)
+    found = found_best(smk.input.ablation[0], settings.scaling) if smk.input.ablation else smk.params.recalibrated
+    evaluate_asked(smk.input.weights, smk.input.images, masks, smk.output.masks, settings, index, found)
 
 
 if "snakemake" in globals():

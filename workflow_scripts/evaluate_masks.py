@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from depthdial.config.evaluate import Evaluate
+from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.tasks import evaluate_shard
 from depthdial.runs.logs import configure_logging
 
@@ -15,7 +16,9 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     index = int(smk.wildcards.shard)
-    evaluate_shard(smk.input.weights, smk.input.images, smk.output.masks, settings, smk.params.searched, index)
+    found = found_best(smk.input.ablation[0], settings.scaling) if smk.input.ablation else smk.params.recalibrated
+    files = smk.input.weights, smk.input.images, smk.output.masks
+    evaluate_shard(*files, settings, smk.params.searched, index, found)
 
 
 if "snakemake" in globals():

@@ -7,6 +7,7 @@ import torch
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.budgets import score_budgets
 from depthdial.files import atomic_path
+from depthdial.networks.description import read_description
 from depthdial.runs.logs import configure_logging
 
 
@@ -16,7 +17,9 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     inputs = smk.input
-    table = score_budgets(inputs.weights, inputs.images, inputs.masks, settings, smk.params.shares, smk.params.statics)
+    described = [read_description(path).full_macs for path in inputs.statics]
+    statics = dict(zip(smk.params.statics, described, strict=True))
+    table = score_budgets(inputs.weights, inputs.images, inputs.masks, settings, smk.params.shares, statics)
     with atomic_path(smk.output.budgets) as temporary:
         table.to_parquet(temporary, index=False)
 

@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from depthdial.artefacts import read_table
 from depthdial.config.select import Select
+from depthdial.evaluate.tables import read_masks
 from depthdial.networks.configurations import ConfigurationSet, write_configurations
 from depthdial.runs.logs import configure_logging
 from depthdial.select.choose import choose
@@ -14,7 +14,7 @@ from depthdial.select.latency_model import described, predicted_latency, read_la
 def main(smk: Any) -> None:
     """Write ``output.configurations`` from ``input.masks``."""
     configure_logging(smk.log[0])
-    masks, cost = read_table(smk.input.masks), "macs"
+    (masks, about), cost = read_masks(smk.input.masks), "macs"
     if smk.input.cost:
         model = read_latency_model(smk.input.cost)
         masks["latency_ms"] = predicted_latency(model, list(masks["mask"]))
@@ -28,8 +28,8 @@ def main(smk: Any) -> None:
             dataset=smk.wildcards.dataset,
             network=smk.wildcards.network,
             seed=int(smk.wildcards.seed),
-            scaling=smk.params.scaling,
-            recalibrated=smk.params.recalibrated,
+            scaling=about["scaling"],
+            recalibrated=about["recalibrated"],
             configurations=chosen,
         ),
     )

@@ -16,6 +16,7 @@ def main(smk: Any) -> None:
     torch.set_num_threads(smk.threads)
     train_network(
         smk.input.images,
+        smk.input.network,
         Network.model_validate(smk.params.network),
         Recipe.model_validate(smk.params.recipe),
         int(smk.wildcards.seed),

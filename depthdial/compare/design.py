@@ -24,6 +24,8 @@ def control_of(experiment: Experiment, dial: str) -> list[str]:
 def as_published(experiment: Experiment, dial: str) -> bool:
     """Whether a dial is trained as Stochastic Depth was published, as its control is: no steps or shapes of ours."""
     network = experiment.network(dial)
+    if network.adopted:
+        return False
     plain = experiment.recipe(dial).sandwich is None and network.survival and network.survival.shape == "linear"
     return bool(plain) and any(experiment.network(c).recipe == network.recipe for c in controls(experiment, dial))
 
@@ -67,7 +69,8 @@ def training_settings(experiment: Experiment) -> dict[str, dict[str, Any]]:
     found = {}
     for name in experiment.names("dial"):
         survival = experiment.network(name).survival
-        found[name] = experiment.recipe(name).model_dump(mode="json", exclude={"name"}) | {
+        recipe = {} if experiment.network(name).adopted else experiment.recipe(name).model_dump(mode="json")
+        found[name] = {key: value for key, value in recipe.items() if key != "name"} | {
             "survival": survival and survival.model_dump(mode="json"),
             "scaling": experiment.evaluation(name).scaling,
         }

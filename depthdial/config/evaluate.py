@@ -15,8 +15,10 @@ class Evaluate(Section):
     scaling: Literal["none", "survival", "inverse"] = "survival"
     """Factor of a kept block's branch: `survival` p_l as Huang et al. (2016) at inference, `none` 1 as in
     their training, `inverse` 1 / p_l."""
-    recalibrate: bool = True
-    """Take the BatchNorm statistics of every mask anew from training images without augmentation."""
+    recalibrate: Literal["auto", "own", "recalibrated", "blend"] = "auto"
+    """BatchNorm statistics of masks: the network's `own`; `recalibrated`: taken anew for every mask from training
+    images without augmentation; `blend`: the mean of both. `auto`: recalibrated for networks trained here; for adopted
+    ones whichever is most accurate on validation images, over the masks on which scalings are compared."""
     calibration_images: int = Field(default=512, ge=2)
     """Training images for recalibration, drawn once; all of them if the split is smaller."""
     batch_size: int = Field(default=512, ge=1)

@@ -31,6 +31,10 @@ DEFAULT_NETWORKS = (
 )
 
 
+SHARES: dict[str, bool | float] = {"own": False, "blend": 0.5, "recalibrated": True}
+"""The share of statistics taken anew in those that are used, by the name of the setting."""
+
+
 class Experiment(Section):
     """One experiment: data, networks, and what is done with them."""
 
@@ -75,7 +79,10 @@ class Experiment(Section):
         ]
         recipes = [recipe.name for recipe in self.recipes]
         for index, network in enumerate(self.networks):
-            if network.recipe not in recipes:
+            if network.adopted:
+                if self.finetune is not None and network.role == "dial":
+                    problems.append(f"networks[{index}].recipe: none trains nothing, finetune needs a recipe; name one")
+            elif network.recipe not in recipes:
                 problems.append(
                     f"networks[{index}].recipe: there is no recipe {network.recipe!r}; recipes are {', '.join(recipes)}"
                 )
@@ -108,8 +115,18 @@ class Experiment(Section):
 
     def evaluation(self, network: str) -> Evaluate:
         """How the masks of the named network are evaluated: as all are, but with a scaling of its own if it has one."""
-        scaling = self.network(network).scaling or self.evaluate.scaling
+        settings = self.network(network)
+        scaling = settings.scaling or (self.evaluate.scaling if settings.family == "he_resnet" else "none")
         return self.evaluate.model_copy(update={"scaling": scaling})
+
+    def recalibration(self, network: str) -> bool | float | None:
+        """The share of BatchNorm statistics taken anew for masks of the named network; None if that is to be found."""
+        settings = self.network(network)
+        if not settings.searched:
+            return False
+        if self.evaluate.recalibrate == "auto":
+            return None if settings.adopted else True
+        return SHARES[self.evaluate.recalibrate]
 
     def dataset(self, name: str) -> Dataset:
         """The data set of that name."""

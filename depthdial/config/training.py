@@ -30,23 +30,31 @@ class Sandwich(Section):
 
 
 class Recipe(Section):
-    """How a network is trained: SGD with Nesterov momentum on cross-entropy."""
+    """How a network is trained: on cross-entropy, by gates that are drawn for every mini-batch."""
 
     name: Name = "fast"
     """Name by which networks refer to the recipe."""
     epochs: int = Field(default=40, ge=1)
     """Passes over the training split."""
     batch_size: int = Field(default=64, ge=2)
-    """Images per step; one gate per block is drawn per mini-batch."""
+    """Images per step; one gate per unit is drawn per mini-batch."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts in which a mini-batch is taken where it does not fit into memory; their gradients are added up. BatchNorm
+    normalises by each part."""
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """`sgd`: with Nesterov momentum. `adamw`: for transformers and ConvNeXts, at a learning rate of 1e-3 or less."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Peak learning rate."""
     schedule: Literal["one_cycle", "cosine", "step"] = "one_cycle"
     """`one_cycle`: linear up over the first fifth, then linear down to zero. `cosine`: half a cosine to zero. `step`:
     divided by ten at one half and at three quarters (Huang et al. 2016)."""
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training in which the learning rate rises from zero before its schedule begins. `one_cycle` has a
+    rise of its own."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Nesterov momentum."""
+    """Nesterov momentum; of `adamw` the decay of the mean of gradients."""
     weight_decay: float = Field(default=5e-4, ge=0)
-    """L2 penalty on convolution and classifier weights; biases and BatchNorm are exempt."""
+    """L2 penalty (of `adamw` decay) on convolutions and matrices; biases, norms and single tokens are exempt."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes."""
     crop_padding: int = Field(default=1, ge=0)

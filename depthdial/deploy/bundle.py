@@ -112,7 +112,7 @@ def _manifest(
         seed=chosen.seed,
         architecture=compiled.architecture,
         scaling=chosen.scaling,
-        recalibrated=chosen.recalibrated,
+        recalibrated=bool(chosen.recalibrated),
         target=compiled.target,
         input=Input(shape=(1, *info.shape), mean=info.mean, deviation=info.deviation, classes=info.classes),
         weights="weights.irpa",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,8 +11,6 @@ import pandas as pd
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tables import read_masks
 from depthdial.evaluate.tasks import load_engine, load_tensors, test_table
-from depthdial.networks.description import Description
-from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 Path = str | os.PathLike[str]
@@ -35,11 +32,11 @@ def score_budgets(
     masks: Path,
     settings: Evaluate,
     shares: Sequence[float],
-    statics: Mapping[str, tuple[int, int]],
+    statics: Mapping[str, int],
 ) -> pd.DataFrame:
     """Test accuracy of a searched network at several budgets of MACs.
 
-    ``statics`` gives depth and width of the static networks, whose MACs are budgets too. Rows: ``full`` (all blocks,
+    ``statics`` gives the MACs of the static networks, which are budgets too. Rows: ``full`` (all blocks,
     evaluated as masks are); ``as trained`` (all blocks, with the BatchNorm statistics of the training);
     shares of the full network's MACs (``50 %``); names of static networks. Columns: budget, budget_macs, macs,
     val_accuracy (not for ``as trained``), then those of ``test.parquet`` but the name.
@@ -48,7 +45,7 @@ def score_budgets(
     engine = load_engine(weights, images, settings, about["scaling"], about["recalibrated"])
     network = engine.net.description
     budgets = {f"{100 * share:g} %": int(share * network.full_macs) for share in shares}
-    budgets |= {name: _macs(network, depth, width) for name, (depth, width) in statics.items()}
+    budgets |= statics
     full = Mask.full(network.n_units)
     chosen = {FULL: full} | {name: mask for name, macs in budgets.items() if (mask := best_within(table, macs))}
     inputs, labels = load_tensors(images, "test")
@@ -64,8 +61,3 @@ def score_budgets(
         "val_accuracy": [None if row["name"] == TRAINED else known[row["mask"]] for row in rows],
     }
     return pd.concat([pd.DataFrame(first), found.drop(columns="name")], axis=1)
-
-
-def _macs(like: Description, depth: int, width: int) -> int:
-    """Multiply-accumulates of the CIFAR ResNet of that shape for the same images."""
-    return replace(Architecture.of(like), depth=depth, width=width).describe().full_macs

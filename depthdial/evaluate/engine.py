@@ -85,6 +85,13 @@ class Engine:
         self.norms = Norms(self.net, self.blend) if self.calibration is not None else None
         self.fixed = [] if self.calibration is None else [self._place(self.calibration)]
 
+    @property
+    def recalibrated(self) -> bool | float:
+        """The share of statistics taken anew in those that are used: False, True, or between."""
+        if self.norms is None:
+            return False
+        return True if self.blend == 1 else self.blend
+
     def evaluate(self, masks: Sequence[Mask], images: Tensor | Images, labels: Tensor) -> Evaluation:
         """Which images each mask classifies rightly: images (N, C, H, W), normalised, labels (N,).
 

@@ -19,6 +19,11 @@ Statistics = dict[str, Tensor]
 """``running_mean`` and ``running_var`` by the names they have in the network's state."""
 
 
+def has_statistics(network: nn.Module) -> bool:
+    """Whether the network has a BatchNorm of any kind that keeps statistics."""
+    return any(isinstance(module, _BatchNorm) and module.track_running_stats for module in network.modules())
+
+
 class Norms:
     """The BatchNorms of ``network``, which within ``of`` work as it and ``calibrating`` say.
 

@@ -18,6 +18,7 @@ from depthdial.config.evaluate import Evaluate
 from depthdial.data.images import SplitName, load_info, load_split
 from depthdial.data.tensors import Images
 from depthdial.evaluate.engine import Engine
+from depthdial.evaluate.norms import has_statistics
 from depthdial.evaluate.results import Evaluation
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, write_masks
@@ -55,9 +56,13 @@ def calibration_tensor(images: Path, count: int) -> Tensor:
     return training_sample(images, count)[0]
 
 
-def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool) -> Engine:
-    """The engine for one trained network."""
+def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool | float) -> Engine:
+    """The engine for one trained network; ``recalibrate`` is the share of BatchNorm statistics taken anew.
+
+    A network without BatchNorm has none to take.
+    """
     net, _ = load_weights(weights)
+    recalibrate = recalibrate if has_statistics(net) else False
     return Engine(
         net,
         scaling,
@@ -66,15 +71,20 @@ def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scalin
         settings.precision,
         settings.device,
         settings.memory_mb << 20,
+        float(recalibrate) or 1.0,
     )
 
 
-def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate, searched: bool, index: int) -> None:
-    """Write the mask table of one shard: of all masks of a searched network, else of the full network alone.
-
-    A network that is not searched keeps the BatchNorm statistics of its training.
-    """
-    recalibrate = settings.recalibrate and searched
+def evaluate_shard(
+    weights: Path,
+    images: Path,
+    output: Path,
+    settings: Evaluate,
+    searched: bool,
+    index: int,
+    recalibrate: bool | float = True,
+) -> None:
+    """Write the mask table of one shard: of all masks of a searched network, else of the full network alone."""
     engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
     n = engine.net.description.n_units
     masks = shard(all_masks(n), index, settings.shards) if searched else [Mask.full(n)]
@@ -82,10 +92,16 @@ def evaluate_shard(weights: Path, images: Path, output: Path, settings: Evaluate
 
 
 def evaluate_asked(
-    weights: Path, images: Path, masks: Sequence[Mask], output: Path, settings: Evaluate, index: int
+    weights: Path,
+    images: Path,
+    masks: Sequence[Mask],
+    output: Path,
+    settings: Evaluate,
+    index: int,
+    recalibrate: bool | float = True,
 ) -> None:
     """Write the mask table of one shard of ``masks``, which a search asked for."""
-    engine = load_engine(weights, images, settings, settings.scaling, settings.recalibrate)
+    engine = load_engine(weights, images, settings, settings.scaling, recalibrate)
     write_masks(output, *evaluate_validation(engine, images, shard(masks, index, settings.shards)))
 
 
@@ -96,7 +112,7 @@ def evaluate_validation(engine: Engine, images: Path, masks: Sequence[Mask]) -> 
     evaluation = engine.evaluate(masks, inputs, labels)
     about = {
         "scaling": engine.scaling,
-        "recalibrated": engine.calibration is not None,
+        "recalibrated": engine.recalibrated,
         "calibration_images": 0 if engine.calibration is None else len(engine.calibration),
         "precision": engine.precision,
         "device": engine.device,

@@ -1,4 +1,4 @@
-"""From the settings of a network to its description, and from a description to the network itself."""
+"""From a description to the network itself, and from a network of any family to its description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from depthdial.config.networks import Network
 from depthdial.files import sha256_file
 from depthdial.networks.description import Description
 from depthdial.networks.dial import Dial
@@ -18,21 +17,16 @@ from depthdial.networks.measure import measured
 from depthdial.networks.units import find_units
 
 
-def describe(settings: Network, input_shape: tuple[int, int, int], classes: int) -> Description:
-    """The network that ``settings`` name, for images of that shape. Raises NetworkError if it can be no dial."""
-    if settings.family == "he_resnet":
-        assert settings.depth is not None
-        channels, size, _ = input_shape
-        return Architecture(settings.depth, settings.width, channels, size, classes).describe()
-    model, options = str(settings.model), {}
-    if settings.family == "module":
-        path, _ = module.source(str(settings.module))
-        model, options = str(settings.module), {"sha256": sha256_file(path)}
+def described(
+    family: str, model: str, patterns: Sequence[str], input_shape: tuple[int, int, int], classes: int
+) -> Description:
+    """A network of another family than He's, run once. Raises NetworkError if it can be no dial."""
+    options = {"sha256": sha256_file(module.source(model)[0])} if family == "module" else {}
     # Random weights; what is drawn here must not be what a training draws.
     with torch.random.fork_rng(devices=[]):
-        network = plain(settings.family, model, options, input_shape, classes)
-    units = find_units(network, settings.units, input_shape)
-    return measured(network, units, input_shape, classes, settings.family, model, options)
+        network = plain(family, model, options, input_shape, classes)
+    units = find_units(network, patterns, input_shape)
+    return measured(network, units, input_shape, classes, family, model, options)
 
 
 def build(description: Description) -> nn.Module:

@@ -40,7 +40,8 @@ class ConfigurationSet(BaseModel):
     network: str
     seed: int
     scaling: Literal["none", "survival", "inverse"]
-    recalibrated: bool
+    recalibrated: bool | float
+    """The share of BatchNorm statistics taken anew for every mask: all, none, or a blend with the network's own."""
     configurations: tuple[Configuration, ...]
 
     def named(self, name: str) -> Configuration:

@@ -92,6 +92,11 @@ class Description:
         return self.fixed_macs + sum(unit.macs for unit in self.units)
 
     @property
+    def scalable(self) -> bool:
+        """Whether the branches of kept units can be scaled at inference: units of He's family take a factor."""
+        return self.family == "he_resnet"
+
+    @property
     def stages(self) -> tuple[int, ...]:
         """Number of units of every stage."""
         counts: dict[int, int] = {}

@@ -58,9 +58,9 @@ def find_units(network: nn.Module, patterns: Sequence[str], input_shape: tuple[i
 def _named(network: nn.Module, patterns: Sequence[str], probe: Tensor) -> list[str]:
     """The modules that the patterns name. Raises NetworkError for what is no unit among them."""
     names = [name for name, _ in network.named_modules() if name]
-    chosen = [name for name in names if any(_matches(name, pattern) for pattern in patterns)]
+    chosen = [name for name in names if any(matches(name, pattern) for pattern in patterns)]
     for pattern in patterns:
-        if not any(_matches(name, pattern) for name in chosen):
+        if not any(matches(name, pattern) for name in chosen):
             raise NetworkError(f"units: no module matches {pattern!r}; modules are {', '.join(names[:8])}, ...")
     shapes = _shapes(network, probe)
     wrong = [name for name in chosen if shapes.get(name, (None, None))[0] != shapes.get(name, (None, 1))[1]]
@@ -77,7 +77,8 @@ def _named(network: nn.Module, patterns: Sequence[str], probe: Tensor) -> list[s
     return ordered
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name has as many parts as the pattern, each of which matches."""
     parts, wanted = name.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 

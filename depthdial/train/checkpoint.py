@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from depthdial.files import atomic_path
 from depthdial.networks.dial import Dial
@@ -23,9 +24,9 @@ def save_checkpoint(
     """Write the state after ``len(history)`` epochs; ``key`` says which settings made it."""
     tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     for name, parameter in net.named_parameters():
-        momentum = optimiser.state.get(parameter, {}).get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{name}"] = momentum.detach().cpu().contiguous()
+        for entry, value in optimiser.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{entry}/{name}"] = value.detach().cpu().contiguous()
     with atomic_path(path) as temporary:
         metadata = {"key": key, "history": json.dumps(history), "survival": json.dumps(net.survival)}
         save_file(tensors, temporary, metadata)
@@ -47,9 +48,11 @@ def load_checkpoint(path: Path, net: Dial, optimiser: torch.optim.Optimizer, key
         return []
     net.load_state_dict({n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")})
     net.survival = tuple(json.loads(metadata["survival"]))
-    for name, parameter in net.named_parameters():
-        momentum = tensors.get(f"momentum.{name}")
-        if momentum is not None:
-            optimiser.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
+    parameters = dict(net.named_parameters())
+    for name, value in tensors.items():
+        entry, _, owner = name.partition("/")
+        if parameter := parameters.get(owner) if owner else None:
+            # Counters of steps stay where they are; what is as large as the parameter goes with it.
+            optimiser.state[parameter][entry] = value.to(parameter.device) if value.ndim else value
     history: list[dict[str, Any]] = json.loads(metadata["history"])
     return history

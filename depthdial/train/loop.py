@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.data.tensors import Images
 from depthdial.errors import ConfigError
+from depthdial.networks.adopt import fit
 from depthdial.networks.build import dial
 from depthdial.networks.description import Description
 from depthdial.networks.dial import Dial, Scaling
@@ -30,9 +31,23 @@ from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.learning_rate import learning_rate_factor
 from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
-from depthdial.train.steps import backward, sandwich_gates, sandwich_step
+from depthdial.train.steps import accumulated, sandwich_gates
 
 logger = logging.getLogger(__name__)
+
+
+HISTORY = (
+    "epoch",
+    "learning_rate",
+    "loss",
+    "seconds",
+    "processor_seconds",
+    "side",
+    "open_share",
+    "mmacs",
+    "validation_accuracy",
+)
+"""Columns of the history of a training."""
 
 
 def training_device(recipe: Recipe) -> torch.device:
@@ -57,6 +72,8 @@ def train(
     splits: tuple[Split, Split],
     checkpoint: Path,
     key: str,
+    start: Mapping[str, Tensor] | None = None,
+    anew: Sequence[str] = (),
 ) -> tuple[Dial, list[dict[str, Any]]]:
     """Train on the first of ``splits``, watch accuracy on the second; return the network and its history.
 
@@ -64,11 +81,15 @@ def train(
     a text that says what the result depends on. The history has a row per epoch: epoch, learning_rate,
     loss, seconds, processor_seconds, side (of the images, pixels), open_share (branches executed per step,
     as a share of all; sandwich steps can exceed 1), mmacs (millions of multiply-accumulates per image and
-    step, forward only), validation_accuracy (None between validations).
+    step, forward only), validation_accuracy (None between validations). ``start`` are weights to begin with, but
+    for those that match ``anew``.
     """
     device = training_device(recipe)
     torch.manual_seed(stream_seed(seed, "initialisation", 0))
-    net = dial(network, survival.probabilities(network.n_units) if survival else None).to(device)
+    net = dial(network, survival.probabilities(network.n_units) if survival else None)
+    if start is not None:
+        fit(net, start, anew)
+    net = net.to(device)
     if recipe.channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimiser = make_optimiser(net, recipe)
@@ -83,7 +104,8 @@ def train(
         accuracy = None
         if epoch + 1 == recipe.epochs or (epoch + 1) % recipe.validate_every == 0:
             # Sandwich steps train the full network itself, Stochastic Depth an average of thinner ones.
-            accuracy = validate(net, info, splits[1], device, "none" if recipe.sandwich else "survival")
+            scaled = network.scalable and not recipe.sandwich
+            accuracy = validate(net, info, splits[1], device, "survival" if scaled else "none")
         rate = optimiser.param_groups[0]["lr"]
         history.append({"epoch": epoch + 1, "learning_rate": rate, **row, "validation_accuracy": accuracy})
         logger.info(
@@ -95,14 +117,16 @@ def train(
     return net.cpu().eval(), history
 
 
-def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; vectors (biases, BatchNorm) are not decayed."""
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    vectors = [p for p in net.parameters() if p.ndim <= 1]
+def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser; vectors (biases, norms, factors of channels, tokens) are not decayed."""
+    vectors = [p for p in net.parameters() if p.ndim <= 1 or p.numel() == max(p.shape)]
+    known = set(map(id, vectors))
     groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": [p for p in net.parameters() if id(p) not in known], "weight_decay": recipe.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999))
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
@@ -118,17 +142,15 @@ def _epoch(
     for step, (images, labels) in enumerate(batches.shuffled(generator, side)):
         progress = (epoch + step / batches.count) / recipe.epochs
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress)
+            group["lr"] = recipe.learning_rate * learning_rate_factor(recipe.schedule, progress, recipe.warm_up)
         # Without gradients a closed block is left alone by the optimiser: no decay, no momentum.
         optimiser.zero_grad(set_to_none=True)
         if recipe.sandwich and progress >= recipe.sandwich.start and step % recipe.sandwich.every == 0:
             gates = sandwich_gates(net, recipe.sandwich, generator)
-            loss = sandwich_step(net, images, labels, gates, recipe)
         else:
             gates = [net.draw_gates(generator)]
-            loss = backward(net, images, labels, gates[0], recipe)[0]
+        total += accumulated(net, images, labels, gates, recipe)
         optimiser.step()
-        total += loss
         executed += gates
     return {
         "loss": float(total) / batches.count,

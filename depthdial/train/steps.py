@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from depthdial.config.training import Recipe, Sandwich
 from depthdial.networks.dial import Dial
@@ -30,6 +31,22 @@ def nested_gates(net: Dial, generator: torch.Generator) -> tuple[bool, ...]:
     return tuple(place < depth for units, depth in zip(stages, depths, strict=True) for place in range(units))
 
 
+def accumulated(net: Dial, images: Tensor, labels: Tensor, gates: Sequence[Sequence[bool]], recipe: Recipe) -> Tensor:
+    """Gradients of a mini-batch, taken in ``recipe.accumulate`` parts; returns the loss of the first network.
+
+    Several ``gates`` are a sandwich.
+    """
+    parts = list(zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True))
+    loss = torch.zeros((), device=labels.device)
+    for inputs, targets in parts:
+        share = len(targets) / len(labels)
+        if len(gates) > 1:
+            loss += share * sandwich_step(net, inputs, targets, gates, recipe, share=share)
+        else:
+            loss += share * backward(net, inputs, targets, gates[0], recipe, share=share)[0]
+    return loss
+
+
 def sandwich_step(
     net: Dial,
     images: Tensor,
@@ -37,14 +54,15 @@ def sandwich_step(
     gates: Sequence[Sequence[bool]],
     recipe: Recipe,
     scales: Sequence[float] | None = None,
+    share: float = 1.0,
 ) -> Tensor:
     """Gradients of several networks on the same images, summed; returns the loss of the first, the full one."""
     assert recipe.sandwich is not None
-    loss, logits = backward(net, images, labels, gates[0], recipe, scales)
+    loss, logits = backward(net, images, labels, gates[0], recipe, scales, share)
     targets = functional.softmax(logits, dim=1) if recipe.sandwich.distil else labels
     with _statistics_kept(net):
         for each in gates[1:]:
-            backward(net, images, targets, each, recipe, scales)
+            backward(net, images, targets, each, recipe, scales, share)
     return loss
 
 
@@ -55,23 +73,25 @@ def backward(
     gates: Sequence[bool],
     recipe: Recipe,
     scales: Sequence[float] | None = None,
+    share: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradients of the cross-entropy; ``targets`` are labels (N,) or probabilities (N, classes).
 
-    Returns the loss and the logits (N, classes). Labels are smoothed, probabilities are soft already.
+    ``share`` is that of these images in the mini-batch. Returns the loss and the logits (N, classes). Labels are
+    smoothed, probabilities are soft already.
     """
     with _arithmetic(recipe, images.device):
         logits = net(images, gates, scales).float()
     smoothing = recipe.label_smoothing if targets.ndim == 1 else 0.0
     loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
-    loss.backward()
+    (loss if share == 1 else share * loss).backward()
     return loss.detach(), logits.detach()
 
 
 @contextmanager
 def _statistics_kept(net: nn.Module) -> Iterator[None]:
     """BatchNorm normalises by the batch, but its running statistics stay those of the full network."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

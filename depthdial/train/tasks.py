@@ -6,57 +6,107 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import torch
 
 from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Network
 from depthdial.config.training import Recipe
 from depthdial.data.images import load_info, load_split
 from depthdial.files import atomic_path, sha256_file
-from depthdial.networks.build import describe
+from depthdial.networks.adopt import fit, weights_of
+from depthdial.networks.build import dial
 from depthdial.networks.configurations import ConfigurationSet
+from depthdial.networks.description import read_description
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights, save_weights
 from depthdial.runs.provenance import git_commit, versions
 from depthdial.train.finetune import finetune
-from depthdial.train.loop import train, training_device
+from depthdial.train.loop import HISTORY, train, training_device, validate
 
 File = str | os.PathLike[str]
 
 
 def train_network(
-    images: File, network: Network, recipe: Recipe, seed: int, *, code: str, threads: int, weights: File, history: File
+    images: File,
+    described: File,
+    network: Network,
+    recipe: Recipe,
+    seed: int,
+    *,
+    code: str,
+    threads: int,
+    weights: File,
+    history: File,
 ) -> None:
     """Train a network; write its weights, with what made them, and a row per epoch.
 
-    ``code`` is the digest of the code that trains: a checkpoint of other code, settings or images is not resumed.
+    ``described`` is what was said of it. ``code`` is the digest of the code that trains: a checkpoint of other code,
+    settings or images, or from other weights, is not resumed.
     """
     info, digest = load_info(images), sha256_file(images)
-    described = describe(network, info.shape, len(info.classes))
+    description = read_description(described)
     # `scaling` says how masks are evaluated; training does not depend on it.
     asked = [network.model_dump(mode="json", exclude={"scaling"}), recipe.model_dump(mode="json")]
-    key = json.dumps([described.to_dict(), *asked, seed, digest, code])
+    begins = _begins(network)
+    key = json.dumps([description.to_dict(), *asked, seed, digest, begins, code])
     checkpoint = Path(weights).with_name("checkpoint.safetensors")
     splits = (load_split(images, "train"), load_split(images, "validation"))
-    net, epochs = train(described, network.survival, recipe, seed, info, splits, checkpoint, key)
+    start = weights_of(network.family, str(network.model), network.weights) if network.weights else None
+    net, epochs = train(
+        description, network.survival, recipe, seed, info, splits, checkpoint, key, start, network.anew
+    )  # fmt: skip
     about = {
-        "dataset": info.name,
-        "network": network.name,
-        "role": network.role,
-        "seed": seed,
         "recipe": recipe.model_dump(mode="json"),
         "images_sha256": digest,
         "device": str(training_device(recipe)),
         "threads": threads,
         "validation_accuracy": epochs[-1]["validation_accuracy"],
-        "commit": git_commit(),
-        "versions": versions("torch"),
     }
     with atomic_path(history) as temporary:
         pd.DataFrame(epochs).to_csv(temporary, index=False)
-    save_weights(weights, net, about)
+    save_weights(weights, net, _provenance(info.name, network, seed) | begins | about)
     checkpoint.unlink(missing_ok=True)
+
+
+def adopt_network(
+    images: File, described: File, network: Network, seed: int, *, threads: int, weights: File, history: File
+) -> None:
+    """Take a network with the weights that it was given elsewhere; write them as training does, and no epoch."""
+    info = load_info(images)
+    net = dial(read_description(described)).eval()
+    fit(net, weights_of(network.family, str(network.model), str(network.weights)))
+    about = {
+        "recipe": {"name": network.recipe},
+        "images_sha256": sha256_file(images),
+        "device": "cpu",
+        "threads": threads,
+        "validation_accuracy": validate(net, info, load_split(images, "validation"), torch.device("cpu"), "none"),
+    }
+    with atomic_path(history) as temporary:
+        pd.DataFrame(columns=list(HISTORY)).to_csv(temporary, index=False)
+    save_weights(weights, net, _provenance(info.name, network, seed) | _begins(network) | about)
+
+
+def _provenance(dataset: str, network: Network, seed: int) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "network": network.name,
+        "role": network.role,
+        "seed": seed,
+        "commit": git_commit(),
+        "versions": versions("torch"),
+    }
+
+
+def _begins(network: Network) -> dict[str, Any]:
+    """Which weights it begins with, if any, and their digest if they are a file."""
+    if network.weights is None:
+        return {}
+    digest = [sha256_file(path) for path in network.weights_file]
+    return {"weights": network.weights, "weights_sha256": digest[0] if digest else None}
 
 
 def finetune_network(

@@ -1,0 +1,28 @@
+"""Take a network that was trained elsewhere as it is."""
+
+from typing import Any
+
+import torch
+
+from depthdial.config.networks import Network
+from depthdial.runs.logs import configure_logging
+from depthdial.train.tasks import adopt_network
+
+
+def main(smk: Any) -> None:
+    """Write ``output.weights``, and ``output.history`` without a row: nothing is trained."""
+    configure_logging(smk.log[0])
+    torch.set_num_threads(smk.threads)
+    adopt_network(
+        smk.input.images,
+        smk.input.network,
+        Network.model_validate(smk.params.network),
+        int(smk.wildcards.seed),
+        threads=smk.threads,
+        weights=smk.output.weights,
+        history=smk.output.history,
+    )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # type: ignore[name-defined]  # noqa: F821
