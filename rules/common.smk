@@ -103,6 +103,20 @@ def plain(section):
     return section.model_dump(mode="json")
 
 
+def one_of(names):
+    """A wildcard that is one of the names; nothing, if there are none."""
+    return "|".join(names) or "(?!)"
+
+
+def units_of(w):
+    """The number of units of a network, which only for He's family is in the settings."""
+    known = C.network(w.network).n_units
+    if known is not None:
+        return known
+    found = checkpoints.find_units.get(experiment=w.experiment, dataset=w.dataset, network=w.network)
+    return read_description(found.output.network).n_units
+
+
 def deployed_weights(w):
     """The weights of a network's configurations."""
     return layout.deployed_weights(C, place(w), w.seed)

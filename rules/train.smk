@@ -1,57 +1,50 @@
 # Where networks come from: described once for each data set, then trained with each seed, or adopted as they are.
-ADOPTED = [network.name for network in C.networks if network.adopted]
-TRAINED = [network.name for network in C.networks if not network.adopted]
-# What a network is, apart from how it comes to its weights.
-SHAPE = {"name", "role", "family", "depth", "width", "model", "module", "units"}
-
-
-def one_of(names):
-    """A wildcard that is one of the names; nothing, if there are none."""
-    return "|".join(names) or "(?!)"
-
-
-def own_module(w):
-    """The file of a network of the user's own."""
-    return [C.network(w.network).module.partition(":")[0]] if C.network(w.network).module else []
-
-
-def own_weights(w):
-    """The file of weights that a network begins with, if it does and they are no weights of a library."""
-    weights = C.network(w.network).weights
-    return [weights] if weights and Path(weights).suffix else []
-
-
-checkpoint describe_network:
-    """Say what a network is for the images of a data set: its units, what they cost; nothing after it need run it."""
+rule describe_network:
+    """Say what a network of He's family is for the images of a data set: its units and what they cost."""
     input:
         images=IMAGES,
-        module=own_module,
     output:
         network=NETWORK.description,
     log:
         "logs/{experiment}/describe_network/{dataset}-{network}.log",
+    wildcard_constraints:
+        network=one_of(n.name for n in C.networks if n.n_units is not None),
     conda:
         "../envs/train.yaml"
     resources:
-        mem_mb=rising(2000),
-        runtime=rising(20),
+        mem_mb=rising(1000),
+        runtime=rising(10),
     params:
-        network=lambda w: C.network(w.network).model_dump(
-            mode="json", include=SHAPE | {"weights", "recipe", "survival"}
-        ),
-        search=plain(C.search),
-        code=code_digest("depthdial.networks"),
+        network=lambda w: C.network(w.network).model_dump(mode="json", exclude={"scaling", "anew"}),
+        code=code_digest("depthdial.networks.describe"),
     script:
         "../workflow_scripts/describe_network.py"
 
 
-def units_of(w):
-    """The number of units of a network, which is in the settings for He's family alone."""
-    known = C.network(w.network).n_units
-    if known is not None:
-        return known
-    found = checkpoints.describe_network.get(experiment=w.experiment, dataset=w.dataset, network=w.network)
-    return read_description(found.output.network).n_units
+# A checkpoint: until then the workflow does not know how many masks there are.
+checkpoint find_units:
+    """Find the units of a network of another family, and say what it is for the images of a data set."""
+    input:
+        images=IMAGES,
+        module=lambda w: C.network(w.network).module_file,
+    output:
+        network=NETWORK.description,
+    log:
+        "logs/{experiment}/find_units/{dataset}-{network}.log",
+    wildcard_constraints:
+        network=one_of(n.name for n in C.networks if n.n_units is None),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(20),
+    params:
+        network=lambda w: C.network(w.network).model_dump(mode="json", exclude={"scaling", "anew"}),
+        search=plain(C.search),
+        code=code_digest("depthdial.networks.build"),
+    script:
+        "../workflow_scripts/find_units.py"
 
 
 rule adopt_weights:
@@ -59,15 +52,15 @@ rule adopt_weights:
     input:
         images=IMAGES,
         network=NETWORK.description,
-        adopted=own_weights,
-        module=own_module,
+        adopted=lambda w: C.network(w.network).weights_file,
+        module=lambda w: C.network(w.network).module_file,
     output:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         history=f"{SEED_FOLDER}/history.csv",
     log:
         "logs/{experiment}/adopt_weights/{dataset}-{network}-seed{seed}.log",
     wildcard_constraints:
-        network=one_of(ADOPTED),
+        network=one_of(n.name for n in C.networks if n.adopted),
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -86,8 +79,8 @@ rule train:
     input:
         images=IMAGES,
         network=NETWORK.description,
-        adopted=own_weights,
-        module=own_module,
+        adopted=lambda w: C.network(w.network).weights_file,
+        module=lambda w: C.network(w.network).module_file,
     output:
         weights=f"{SEED_FOLDER}/weights.safetensors",
         history=f"{SEED_FOLDER}/history.csv",
@@ -96,7 +89,7 @@ rule train:
     benchmark:
         "logs/{experiment}/train/{dataset}-{network}-seed{seed}.tsv"
     wildcard_constraints:
-        network=one_of(TRAINED),
+        network=one_of(n.name for n in C.networks if not n.adopted),
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -1,26 +1,21 @@
-"""Write what one network is for the images of one data set."""
+"""Write what one network of He's family is for the images of one data set."""
 
 from typing import Any
 
 from depthdial.config.networks import Network
-from depthdial.config.search import Search
 from depthdial.data.images import load_info
-from depthdial.errors import ConfigError
 from depthdial.networks.describe import describe
 from depthdial.networks.description import write_description
 from depthdial.runs.logs import configure_logging
 
 
 def main(smk: Any) -> None:
-    """Write ``output.network``. Raises ConfigError for a network that its search cannot do."""
+    """Write ``output.network``."""
     configure_logging(smk.log[0])
-    settings = Network.model_validate(smk.params.network)
     info = load_info(smk.input.images)
-    described = describe(settings, info.shape, len(info.classes))
-    problem = Search.model_validate(smk.params.search).problem(described.n_units) if settings.searched else None
-    if problem:
-        raise ConfigError(f"search.{problem} (network {settings.name})")
-    write_description(smk.output.network, described)
+    write_description(
+        smk.output.network, describe(Network.model_validate(smk.params.network), info.shape, len(info.classes))
+    )
 
 
 if "snakemake" in globals():

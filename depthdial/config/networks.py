@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -112,6 +113,16 @@ class Network(Section):
     def adopted(self) -> bool:
         """Whether it is taken as it is, with weights that were trained elsewhere."""
         return self.recipe == ADOPTED
+
+    @property
+    def module_file(self) -> list[str]:
+        """The file of a network of the user's own."""
+        return [self.module.partition(":")[0]] if self.module else []
+
+    @property
+    def weights_file(self) -> list[str]:
+        """The file of the weights that it begins with, if there are any and they are not a library's own."""
+        return [self.weights] if self.weights and PurePath(self.weights).suffix else []
 
     @property
     def n_units(self) -> int | None:

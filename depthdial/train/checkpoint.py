@@ -51,8 +51,9 @@ def load_checkpoint(path: Path, net: Dial, optimiser: torch.optim.Optimizer, key
     parameters = dict(net.named_parameters())
     for name, value in tensors.items():
         entry, _, owner = name.partition("/")
-        if parameter := parameters.get(owner) if owner else None:
+        if owner in parameters:
             # Counters of steps stay where they are; what is as large as the parameter goes with it.
+            parameter = parameters[owner]
             optimiser.state[parameter][entry] = value.to(parameter.device) if value.ndim else value
     history: list[dict[str, Any]] = json.loads(metadata["history"])
     return history

@@ -65,7 +65,8 @@ def test_masks_come_in_shards_and_those_of_a_deep_network_in_generations() -> No
         evaluate={"shards": 2},
         search={"generations": 3, "exhaustive_blocks": 9},
     )
-    masks = {name: layout.mask_shards(deep, Place("e", "d", name), 0) for name in deep.names()}
+    units = {"shallow": 9, "deep": 27, "s": 3}
+    masks = {name: layout.mask_shards(deep, Place("e", "d", name), 0, units[name]) for name in deep.names()}
     assert masks["s"] == ["results/e/d/s/seed0/masks/shard0.parquet"]
     assert masks["shallow"] == [f"results/e/d/shallow/seed0/masks/shard{s}.parquet" for s in range(2)]
     generations = [f"results/e/d/deep/seed0/search/generation{g}/shard{s}.parquet" for g in range(3) for s in range(2)]

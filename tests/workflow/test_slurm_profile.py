@@ -96,7 +96,7 @@ def test_the_scale_of_the_paper_is_under_two_thousand_jobs_ten_seconds_and_a_gig
 
 
 STAGES = {
-    "data and training": ("prepare_data", "train"),
+    "data and training": ("prepare_data", "describe_network", "find_units", "adopt_weights", "train"),
     "masks of": ("evaluate_masks", "collect_masks"),
     "search in": ("ask_masks", "evaluate_generation"),
     "searches and scalings": ("compare_searches", "ablate_scaling"),
