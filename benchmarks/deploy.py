@@ -25,13 +25,11 @@ import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, page, section, summary
-from depthdial.config.targets import Target, Variant, load_targets
+from depthdial.config.targets import Target, load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
-from depthdial.deploy.compile import Compiler
 from depthdial.deploy.gate import run
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
 from depthdial.deploy.processor import Processor, processor
-from depthdial.deploy.program import program
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tools import installed_tools
 from depthdial.devices.processors import cache_files, identity, title
@@ -127,10 +125,9 @@ def against_peers(folders: Mapping[int, Path], target: Target) -> Json:
     for depth, folder in folders.items():
         image = np.load(folder / "bundle" / "gate" / "input0.npy")
         for threads in (1, 2):
-            ours, untiled = Bundle(folder / "bundle", threads), Untiled(folder / "bundle", threads, target)
+            ours = Bundle(folder / "bundle", threads)
             calls: dict[str, Call] = {
                 "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
-                "depthdial, compiler's tiles": lambda b=untiled, x=image[0]: b.logits(x, "c00"),
             }
             calls |= peers(folder, architecture(depth), image, threads)
             same_logits(calls)
@@ -161,25 +158,6 @@ def gemm(side: int) -> Call:
     torch.set_num_threads(1)
     left, right = torch.randn(side, side), torch.randn(side, side)
     return lambda: left @ right
-
-
-class Untiled(Bundle):
-    """The full network as iree-compile cuts it on its own."""
-
-    def __init__(self, folder: Path, threads: int, target: Target) -> None:
-        super().__init__(folder, threads)
-        self.target = target.model_copy(update={"variants": {"compiler": Variant()}})
-
-    def load(self, name: str) -> None:
-        """Compile and load."""
-        if name not in self._functions:
-            path = self.folder.parent / "untiled.vmfb"
-            if not path.exists():
-                arch = Architecture.from_dict(self.manifest.architecture)
-                text = program(arch, {name: Mask.full(arch.n_blocks)})
-                compiler = Compiler("untiled", self.folder.parent / "untiled.log")
-                path.write_bytes(compiler.module(text, self.target))
-            self._functions[name] = self.open(path, self.manifest.named(name).batchnorm)[name]
 
 
 def streams(folder: Path, arch: Architecture, count: int, seconds: float = 2.0) -> dict[str, float]:

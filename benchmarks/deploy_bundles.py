@@ -13,6 +13,8 @@ from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
 from depthdial.deploy.gate import run_tool
+from depthdial.deploy.graph.nodes import read_graph
+from depthdial.deploy.manifest import GRAPH
 from depthdial.deploy.pack import pack
 from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
 from depthdial.networks.families.he_shapes import Architecture
@@ -72,11 +74,11 @@ def make_bundle(folder: Path, arch: Architecture, masks: list[Mask], name: str =
     files = {name: folder / f"{name}.safetensors" for name in ("weights", "images")}
     configurations, settings = folder / "configurations.json", Deploy()
     export(files["weights"], None, configurations, files["images"], settings, folder / "exported")
-    modules = {}
+    modules, graph = {}, read_graph(folder / "exported" / GRAPH)
     for slot, mask in zip(slot_names(len(masks)), masks, strict=True):
         modules[slot] = folder / "modules" / f"{slot}.vmfb"
         compile_configuration(
-            arch,
+            graph,
             mask,
             target,
             names=(f"resnet{arch.depth}", slot, name),

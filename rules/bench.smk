@@ -93,7 +93,6 @@ rule compile_cost:
         mem_mb=rising(4000),
         runtime=rising(60),
     params:
-        network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
         deploy=GATE,
         iree=IREE,

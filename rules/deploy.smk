@@ -35,7 +35,7 @@ rule export:
 rule tune:
     """Time the cuts of each convolution on the device that runs a target."""
     input:
-        images=IMAGES,
+        exported=f"{SEED_FOLDER}/exported",
     output:
         tuning=f"{SEED_FOLDER}/tuned/{{target}}.json",
     log:
@@ -52,7 +52,6 @@ rule tune:
         mem_mb=rising(1000),
         runtime=rising(30),
     params:
-        network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
         device=lambda w: tuning_device(w).model_dump(mode="json", exclude={"title"}),
         benchmark=C.benchmark.model_dump(mode="json", include={"rounds", "extra_rounds", "drift_limit"}),
@@ -68,7 +67,7 @@ rule compile:
     input:
         tuning=lambda w: layout.tuning(STUDY, place(w), w.seed, w.target),
         configurations=f"{SEED_FOLDER}/configurations.json",
-        images=IMAGES,
+        exported=f"{SEED_FOLDER}/exported",
     output:
         module=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.vmfb",
         side_file=f"{SEED_FOLDER}/compiled/{{target}}/{{configuration}}.json",
@@ -82,7 +81,6 @@ rule compile:
         mem_mb=rising(1000),
         runtime=rising(20),
     params:
-        network=lambda w: plain(C.network(w.network)),
         target=lambda w: plain(TARGETS[w.target]),
         iree=IREE,
         code=code_digest("depthdial.deploy.compile"),

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from depthdial.config.deploy import Deploy
-from depthdial.config.networks import Network
 from depthdial.config.targets import Target
-from depthdial.data.images import load_info
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
+from depthdial.deploy.graph.nodes import read_graph
+from depthdial.deploy.manifest import GRAPH
 from depthdial.networks.configurations import Configuration, read_configurations
-from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.runs.logs import configure_logging
 
@@ -20,21 +19,18 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write the folder ``output.bundle``; the numerics gate stands on the device."""
     configure_logging(smk.log[0])
-    network = Network.model_validate(smk.params.network)
     target = Target.model_validate(smk.params.target)
-    info = load_info(smk.input.images)
-    channels, size, _ = info.shape
-    arch = Architecture(network.depth or 0, network.width, channels, size, len(info.classes))
+    graph = read_graph(Path(smk.input.exported) / GRAPH)
     configurations = read_configurations(smk.input.configurations).configurations
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(smk.threads) as pool:
         folder = Path(name)
 
         def work(configuration: Configuration) -> None:
             compile_configuration(
-                arch,
+                graph,
                 Mask(configuration.mask),
                 target,
-                names=(network.name, configuration.name, smk.wildcards.target),
+                names=(smk.wildcards.network, configuration.name, smk.wildcards.target),
                 output=folder / f"{configuration.name}.vmfb",
                 side_file=folder / f"{configuration.name}.json",
                 log_path=folder / f"{configuration.name}.log",

@@ -48,23 +48,21 @@ OWN_FLAGS = ("--iree-hal-", "--iree-llvmcpu-target-", "--iree-input-", "--iree-p
 
 
 class Tiles(Section):
-    """How the loops of kernels are cut; what is null follows from the processor and the shapes (`deploy.tiles`)."""
+    """How the loops of kernels are cut; what is null follows from the processor and the shapes."""
 
     accumulators: int | None = Field(default=None, ge=1, le=32)
     """Vector registers that hold sums in the innermost loop; the others hold weights and pixels."""
     channel_vectors: int | None = Field(default=None, ge=1, le=8)
     """Vector registers side by side over the output channels; a pixel that is read is used for all of them."""
-    reduction: int | None = Field(default=None, ge=1, le=16)
-    """Input channels for which the innermost loop is unrolled."""
     workers: int | None = Field(default=None, ge=1, le=64)
-    """Parts into which a kernel is cut by rows, at most: one for each core that shares an inference."""
+    """Parts into which a kernel is cut, at most: one for each core that shares an inference."""
 
 
 class Variant(Section):
     """One way of compiling for a target."""
 
-    tiles: Tiles | None = None
-    """How loops are cut; `{}` follows from the processor and the shapes, null leaves it to the compiler."""
+    tiles: Tiles = Tiles()
+    """How loops are cut; what is not given follows from the processor and the shapes."""
     flags: tuple[str, ...] = ()
     """More flags of iree-compile."""
 

@@ -12,7 +12,10 @@ from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info
 from depthdial.deploy.compile import Compiled
 from depthdial.deploy.gate import check_bundle
+from depthdial.deploy.graph.nodes import Graph, read_graph
 from depthdial.deploy.manifest import (
+    DESCRIPTION,
+    GRAPH,
     BundledConfiguration,
     Gate,
     Input,
@@ -48,10 +51,11 @@ def link(
         # Snakemake leaves a hidden time stamp in folders that it manages; it is no part of the bundle.
         shutil.copytree(exported, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         _check_exported(temporary, exported)
+        _check_graph(read_graph(temporary / GRAPH), compiled, exported)
         (temporary / "modules").mkdir()
         for name, path in modules.items():
             shutil.copyfile(path, temporary / _module(name))
-        manifest = _manifest(chosen, compiled, images, settings, temporary, gated=tool is not None)
+        manifest = _manifest(chosen, compiled[0], images, settings, temporary, gated=tool is not None)
         write_manifest(temporary, manifest)
         check_bundle(temporary, manifest, tool)
     return manifest
@@ -66,8 +70,8 @@ def _check_exported(copied: Path, exported: StrPath) -> None:
         raise ArtefactError(f"{exported}: not as it was exported: {', '.join(changed[:8])}; delete it and run again")
 
 
-def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -> Compiled:
-    """What all modules have in common, once they are those of the configurations. Raises ArtefactError otherwise."""
+def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -> list[Compiled]:
+    """What is said of the modules, once they are those of the configurations. Raises ArtefactError otherwise."""
     names = [configuration.name for configuration in chosen.configurations]
     if sorted(modules) != sorted(names):
         raise ArtefactError(f"modules are of {', '.join(sorted(modules))}; configurations are {', '.join(names)}")
@@ -82,9 +86,15 @@ def _read_side_files(chosen: ConfigurationSet, modules: Mapping[str, StrPath]) -
         if sha256_file(path) != compiled.module_sha256:
             raise ArtefactError(f"{path}: changed since it was compiled; compile again")
         found.append(compiled)
-    if any((one.target, one.architecture) != (found[0].target, found[0].architecture) for one in found):
-        raise ArtefactError(f"{chosen.network}: modules of different targets or architectures; compile again")
-    return found[0]
+    if any(one.target != found[0].target for one in found):
+        raise ArtefactError(f"{chosen.network}: modules of different targets; compile again")
+    return found
+
+
+def _check_graph(graph: Graph, compiled: Sequence[Compiled], exported: StrPath) -> None:
+    """Raise ArtefactError unless all modules are of the graph that was exported."""
+    if wrong := [one.configuration for one in compiled if one.graph_sha256 != graph.sha256]:
+        raise ArtefactError(f"{exported}: {', '.join(wrong)} were compiled from another graph; compile again")
 
 
 def _module(name: str) -> str:
@@ -110,7 +120,8 @@ def _manifest(
         dataset=chosen.dataset,
         network=chosen.network,
         seed=chosen.seed,
-        architecture=compiled.architecture,
+        description=DESCRIPTION,
+        graph=GRAPH,
         scaling=chosen.scaling,
         recalibrated=bool(chosen.recalibrated),
         target=compiled.target,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from depthdial.deploy.manifest import SIGNATURE, Manifest, read_manifest
-from depthdial.networks.families.he_shapes import Architecture
+from depthdial.networks.description import read_description
 
 app = typer.Typer()
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with a manifest.json.")]
@@ -68,7 +68,7 @@ def verify_bundle(
 
 def describe(folder: Path, manifest: Manifest) -> list[str]:
     """Lines about a bundle: what it is, what it was compiled for, its configurations, its files."""
-    target, full = manifest.target, Architecture.from_dict(manifest.architecture).describe().full_macs
+    target, full = manifest.target, read_description(folder / manifest.description).full_macs
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
     modules = sum(sizes[name] for name in {one.module for one in manifest.configurations})
     batchnorm = sum(sizes[name] for name in {one.batchnorm for one in manifest.configurations})

@@ -8,20 +8,19 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from depthdial.config.targets import Target
+from depthdial.deploy.graph.nodes import Graph
+from depthdial.deploy.graph.write import program
 from depthdial.deploy.manifest import CompiledFor, Tuned
 from depthdial.deploy.processor import processor
-from depthdial.deploy.program import program
-from depthdial.deploy.tiles import set_tiles, store_vectors
 from depthdial.errors import DeployError
 from depthdial.files import atomic_path, write_json, write_text
-from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ COMMON_FLAGS = (
     "--iree-vm-bytecode-module-strip-source-map=true",
     "--iree-llvmcpu-debug-symbols=false",
 )
-CONFIGURED = "executable-configurations"
 IGNORED = re.compile(r"'[^']+' is not a recognized (processor|feature)[^\n]*")
 
 
@@ -43,9 +41,8 @@ class Compiled(BaseModel):
 
     configuration: str
     mask: str
-    architecture: dict[str, int]
+    graph_sha256: str
     target: CompiledFor
-    program_sha256: str
     module_sha256: str
     compile_seconds: float
 
@@ -115,19 +112,15 @@ class Compiler:
             )
         return done.stdout
 
-    def module(self, text: str, target: Target, tuned: Tuned | None = None) -> bytes:
-        """The module of a program, its loops cut as the target's first variant says, or as was measured."""
-        flags, tiles = target_flags(target, target.variant), target.variants[target.variant].tiles
-        if tiles is None:
-            return self.run(text, flags)
-        configured = self.run(text, [*flags, f"--compile-to={CONFIGURED}"]).decode()
-        cuts = tuned.cuts if tuned else None
-        chosen = store_vectors(set_tiles(configured, tiles, processor(target), self.about, cuts))
-        return self.run(chosen, [*flags, f"--compile-from={CONFIGURED}"])
+    def module(self, graph: Graph, masks: Mapping[str, Mask], target: Target, tuned: Tuned | None = None) -> bytes:
+        """The module of some configurations, their loops cut as the target's first variant says, or as was measured."""
+        cuts = tuned.cuts if tuned else {}
+        text = program(graph, masks, processor(target), target.variants[target.variant].tiles, cuts)
+        return self.run(text, target_flags(target, target.variant))
 
 
 def compile_configuration(
-    arch: Architecture,
+    graph: Graph,
     mask: Mask,
     target: Target,
     *,
@@ -143,19 +136,18 @@ def compile_configuration(
     Raises DeployError that names all three and the compiler's log.
     """
     network, configuration, target_name = names
-    built_for, text = compiled_for(target_name, target, tuned), program(arch, {configuration: mask})
+    built_for = compiled_for(target_name, target, tuned)
     about = f"{network}, configuration {configuration} ({mask}), target {target_name}"
     started = time.monotonic()
-    module = Compiler(about, Path(log_path)).module(text, target, tuned)
+    module = Compiler(about, Path(log_path)).module(graph, {configuration: mask}, target, tuned)
     seconds = time.monotonic() - started
     with atomic_path(output) as temporary:
         temporary.write_bytes(module)
     compiled = Compiled(
         configuration=configuration,
         mask=str(mask),
-        architecture=arch.to_dict(),
+        graph_sha256=graph.sha256,
         target=built_for,
-        program_sha256=hashlib.sha256(text.encode()).hexdigest(),
         module_sha256=hashlib.sha256(module).hexdigest(),
         compile_seconds=round(seconds, 3),
     )

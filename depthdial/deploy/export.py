@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,14 @@ from torch import Tensor, nn
 from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info, load_split
 from depthdial.deploy.archive import write_archive
+from depthdial.deploy.graph.layouts import stored
+from depthdial.deploy.graph.nodes import Graph, write_graph
+from depthdial.deploy.graph.trace import trace
+from depthdial.deploy.manifest import DESCRIPTION, GRAPH
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.files import DIGESTS, atomic_folder, digests, write_json
 from depthdial.networks.configurations import Configuration, ConfigurationSet, read_configurations
+from depthdial.networks.description import write_description
 from depthdial.networks.dial import Dial, Static
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_statistics, load_weights
@@ -26,29 +32,31 @@ Array = NDArray[np.float32]
 StrPath = str | os.PathLike[str]
 
 
-def shared_tensors(net: Dial) -> dict[str, Array]:
-    """Convolutions as (3, 3, in, out) and the classifier: what all configurations share, by its name in the parent."""
-    tensors = {}
-    for name, module in net.named_modules():
-        if isinstance(module, nn.Conv2d):
-            tensors[f"{name}.weight"] = _array(module.weight.permute(2, 3, 1, 0))
-    for name in ("classifier.weight", "classifier.bias"):
-        tensors[name] = _array(net.get_parameter(name))
-    return tensors
+def shared_tensors(net: Dial) -> tuple[Graph, dict[str, Array]]:
+    """The graph of the full network, and the weights that all configurations share as kernels read them, by name.
+
+    Raises DeployError that names each operation for which there is no kernel.
+    """
+    example = torch.zeros(1, *net.description.input_shape)
+    units = [unit.name for unit in net.description.units]
+    graph, weights = trace(net.extract(Mask.full(len(units))), example, units)
+    return graph, {name: stored(_array(value), graph.weights[name]) for name, value in weights.items()}
 
 
-def normalisation_tensors(net: Static) -> dict[str, Array]:
-    """BatchNorm as ``x * scale + shift``, (2, channels); the factor of a block's branch is part of its second one."""
-    tensors = {}
-    for name, module in net.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-            if module.running_mean is None or module.running_var is None:
-                raise ValueError(f"{name} keeps no running statistics")
-            block = name.split(".")[1] if name.endswith(".bn2") else None
-            factor = 1.0 if block is None else net.scaling_factors[int(block)]
+def normalisation_tensors(net: Static, names: Iterable[str]) -> dict[str, Array]:
+    """``normalisation`` of a configuration; the factor of a unit's branch is part of its second BatchNorm."""
+    units = zip(net.description.units, net.scaling_factors, strict=True)
+    return normalisation(net, names, {f"{unit.name}.bn2": factor for unit, factor in units if factor != 1})
+
+
+def normalisation(net: nn.Module, names: Iterable[str], factors: Mapping[str, float] | None = None) -> dict[str, Array]:
+    """Each BatchNorm of ``names`` that a network has, as ``x * scale + shift``: (2, channels), times its factor."""
+    held, tensors = dict(net.named_modules()), {}
+    for name in names:
+        if (module := held.get(name)) is not None:
             scale = module.weight / torch.sqrt(module.running_var + module.eps)
             shift = module.bias - module.running_mean * scale
-            tensors[name] = _array(torch.stack([scale, shift]) * factor)
+            tensors[name] = _array(torch.stack([scale, shift]) * (factors or {}).get(name, 1.0))
     return tensors
 
 
@@ -95,7 +103,7 @@ def export(
     settings: Deploy,
     folder: StrPath,
 ) -> None:
-    """Write ``weights.irpa``, ``batchnorm/<name>.irpa``, ``gate/input<i>.npy`` and ``gate/<name>.<i>.npy``.
+    """Write ``network.json``, ``graph.json``, ``weights.irpa``, ``batchnorm/<name>.irpa`` and what the gate compares.
 
     ``batchnorm`` has the statistics of recalibrated configurations; None where they have those of the weights.
 
@@ -106,14 +114,18 @@ def export(
     chosen = read_configurations(configurations)
     statistics = {} if batchnorm is None else load_statistics(batchnorm)
     inputs = gate_inputs(images, settings.gate_images)
+    graph, tensors = shared_tensors(net)
     with atomic_folder(folder) as temporary:
         (temporary / "gate").mkdir()
-        write_archive(temporary / "weights.irpa", shared_tensors(net))
+        write_description(temporary / DESCRIPTION, net.description)
+        write_graph(temporary / GRAPH, graph)
+        write_archive(temporary / "weights.irpa", tensors)
         for index, value in enumerate(inputs):
             np.save(temporary / "gate" / f"input{index}.npy", value)
         for configuration in chosen.configurations:
             static = static_network(net, configuration, chosen, statistics)
-            own = {f"{configuration.name}/{key}": value for key, value in normalisation_tensors(static).items()}
+            own = normalisation_tensors(static, graph.normalised)
+            own = {f"{configuration.name}/{key}": value for key, value in own.items()}
             write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", own)
             _write_expected(static, inputs, temporary / "gate", configuration.name)
         write_json(temporary / DIGESTS, digests(temporary))

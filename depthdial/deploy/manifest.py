@@ -14,12 +14,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from depthdial.artefacts import read_json, reading
 from depthdial.config.targets import Tiles
 from depthdial.deploy.calls import call_arguments
+from depthdial.deploy.graph.convolution import Cut
 from depthdial.deploy.processor import Processor
-from depthdial.deploy.tiles import Cut
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_json
 
 NAME = "manifest.json"
+DESCRIPTION = "network.json"
+GRAPH = "graph.json"
 AGAIN = "link or copy the bundle again"
 SIGNATURE = "manifest.json.sig"
 """Beside the manifest, if somebody signed it."""
@@ -96,7 +98,7 @@ class Tuned(_Record):
     gain: float
     """Share of the convolutions' time that they save against the model's cuts."""
     cuts: dict[str, Cut]
-    """By the compiler's name for a convolution's shape."""
+    """By the name of a convolution's shape."""
 
 
 class CompiledFor(_Record):
@@ -111,8 +113,8 @@ class CompiledFor(_Record):
     flags: Annotated[tuple[Text, ...], Field(max_length=1000)]
     variant: Text = "tiled"
     """The way of compiling, one of the target's variants."""
-    tiles: Tiles | None = None
-    """What the variant says of how loops are cut; null left it to the compiler."""
+    tiles: Tiles = Tiles()
+    """What the variant says of how loops are cut."""
     processor: Processor | None = None
     """What loops were cut for."""
     tuned: Tuned | None = None
@@ -123,8 +125,6 @@ class CompiledFor(_Record):
     @property
     def way(self) -> str:
         """How loops were cut, for readers."""
-        if self.tiles is None:
-            return "by the compiler"
         if self.tuned is not None:
             return f"as measured on {self.tuned.device}, {self.tuned.gain:.1%} less than by the model"
         return "by the model of the processor" if self.tiles == Tiles() else f"as variant {self.variant} says"
@@ -137,7 +137,10 @@ class Manifest(_Record):
     dataset: Text
     network: Text
     seed: int
-    architecture: dict[Text, Annotated[int, Field(ge=1, le=1 << 20)]]
+    description: FilePath
+    """What the network is, without torch."""
+    graph: FilePath
+    """What it computes: the program of any mask is written from it."""
     scaling: Literal["none", "survival", "inverse"]
     recalibrated: bool
     target: CompiledFor
@@ -215,7 +218,13 @@ def verify_files(bundle: str | os.PathLike[str], manifest: Manifest) -> None:
             problems.append(f"{path}: a link or a special file; a bundle has files and folders of its own alone")
         elif path.is_file() and path.relative_to(root) not in listed and not path.name.startswith("."):
             problems.append(f"{path}: not in the manifest")
-    named = {manifest.weights, *manifest.gate.inputs, *([manifest.schedule] if manifest.schedule else [])}
+    named = {
+        manifest.weights,
+        manifest.description,
+        manifest.graph,
+        *manifest.gate.inputs,
+        *([manifest.schedule] if manifest.schedule else []),
+    }
     for configuration in manifest.configurations:
         named |= {configuration.module, configuration.batchnorm, *configuration.expected}
     problems += [f"{name}: used but has no sha256 in the manifest" for name in sorted(named - set(manifest.files))]

@@ -15,11 +15,10 @@ from depthdial.config.targets import Target
 from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.deploy.compile import Compiler, compiled_for
 from depthdial.deploy.gate import check_bundle
+from depthdial.deploy.graph.nodes import read_graph
 from depthdial.deploy.manifest import CompiledFor, Manifest, read_manifest, write_manifest
-from depthdial.deploy.program import program
 from depthdial.errors import ArtefactError
 from depthdial.files import atomic_folder, sha256_file
-from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 StrPath = str | os.PathLike[str]
@@ -49,15 +48,15 @@ def pack(
     about = f"{whole.network}, configurations {', '.join(names)} in one module, target {whole.target.name}"
     _require_same(whole.target, target, bundle)
     masks = {name: Mask(whole.named(name).mask) for name in names}
-    text = program(Architecture.from_dict(whole.architecture), masks)
-    module = Compiler(about, Path(log_path)).module(text, target, whole.target.tuned)
+    graph = read_graph(source / whole.graph)
+    module = Compiler(about, Path(log_path)).module(graph, masks, target, whole.target.tuned)
     with atomic_folder(folder) as temporary:
         (temporary / MODULE).write_bytes(module)
         archives = [read_archive(source / whole.named(name).batchnorm) for name in names]
         write_archive(temporary / BATCHNORM, {key: value for one in archives for key, value in one.items()})
         expected = [path for name in names for path in whole.named(name).expected]
         (temporary / "gate").mkdir()
-        for path in (whole.weights, *whole.gate.inputs, *expected):
+        for path in (whole.weights, whole.description, whole.graph, *whole.gate.inputs, *expected):
             shutil.copyfile(source / path, temporary / path)
         for name, given in (schedule or {}).items():
             shutil.copyfile(given, temporary / name)

@@ -18,18 +18,20 @@ from pydantic import BaseModel, ConfigDict
 
 from depthdial.artefacts import read_record
 from depthdial.config.targets import Target, Tiles
-from depthdial.deploy.compile import COMMON_FLAGS, CONFIGURED, Compiler, target_flags
+from depthdial.deploy.compile import COMMON_FLAGS, Compiler, target_flags
+from depthdial.deploy.graph.convolution import Convolution, Cut
+from depthdial.deploy.graph.nodes import Graph
+from depthdial.deploy.graph.tiling import cut, cuts
+from depthdial.deploy.graph.write import alone, convolutions
 from depthdial.deploy.manifest import Tuned
 from depthdial.deploy.processor import Processor, processor
-from depthdial.deploy.tiles import Convolution, Cut, convolutions, cut, fitting_tiles, set_tiles, store_vectors
 
-TRIED_TILES = 6
-"""Tiles that are tried for a convolution: those that the model finds fastest."""
-TRIED_STEPS = (1, 2, 8)
-"""Steps that are tried for the best of them, beside the model's."""
+CONFIGURED = "executable-configurations"
+"""The phase of iree-compile at which it writes each kernel as a program of its own."""
+TRIED = 6
+"""Cuts that are tried for a convolution: those that the model finds fastest."""
 CLEARLY = 0.98
 """Share of the time of the model's cut below which another one is taken in its place."""
-_DISPATCH = re.compile(r"stream\.cmd\.dispatch @[^ {(\[]*_(conv_\w+?_f32)\b")
 _ALLOCATED = re.compile(r"%c(\d+) = arith\.constant \d+ : index\n *%buffer = hal\.allocator\.allocate")
 _STORE = re.compile(r"^ *util\.global\.store %buffer, ", re.MULTILINE)
 
@@ -39,9 +41,9 @@ class _Record(BaseModel):
 
 
 class Timing(_Record):
-    """A cut and what a convolution takes with it; ``null`` for the compiler's own."""
+    """A cut and what a convolution takes with it."""
 
-    cut: Cut | None
+    cut: Cut
     median_us: float
     """Median over rounds of medians within a round."""
     against_model: float
@@ -55,8 +57,8 @@ class Found(_Record):
 
     @property
     def best(self) -> Timing:
-        """The fastest that has a cut, or the model's where none is clearly faster."""
-        model, *others = (one for one in self.timings if one.cut is not None)
+        """The fastest, or the model's where none is clearly faster."""
+        model, *others = self.timings
         best = min(others, key=lambda one: one.against_model, default=model)
         return best if best.against_model < CLEARLY else model
 
@@ -70,7 +72,7 @@ class Tuning(_Record):
     processor: dict[str, str]
     """What the device says of its processor."""
     found: dict[str, Found]
-    """By the compiler's name for the shape."""
+    """By the name of the shape."""
     counts: dict[str, int]
     """How often the full network has each."""
     kept: int
@@ -79,7 +81,7 @@ class Tuning(_Record):
     @property
     def tuned(self) -> Tuned:
         """What manifests say of it."""
-        cuts = {name: one.best.cut for name, one in self.found.items() if one.best.cut is not None}
+        cuts = {name: one.best.cut for name, one in self.found.items()}
         before = sum(count * self.found[name].timings[0].median_us for name, count in self.counts.items())
         after = sum(count * self.found[name].best.median_us for name, count in self.counts.items())
         return Tuned(device=self.device, gain=max(0.0, 1 - after / before) if before else 0.0, cuts=cuts)
@@ -91,32 +93,18 @@ def read_tuning(path: str | os.PathLike[str]) -> Tuning:
 
 
 def candidates(shape: Convolution, core: Processor, ways: Sequence[Tiles], threads: int) -> list[Cut]:
-    """Cuts worth trying, each once: the model's, what variants say, the next best by the model, other steps, parts."""
-    model = cut(shape, core, Tiles())
-    tiles = fitting_tiles(shape, core)[:TRIED_TILES]
-    cuts = [cut(shape, core, one) for one in ways]
-    cuts += [model.model_copy(update={"pixels": pixels, "channels": channels}) for pixels, channels in tiles]
-    cuts += [cut(shape, core, Tiles(reduction=step)) for step in TRIED_STEPS]
+    """Cuts worth trying, each once: the model's, what variants say, the next best by the model, other parts."""
+    model, *others = cuts(shape, core, Tiles())
+    tried = [model, *(cut(shape, core, one) for one in ways), *others[: TRIED - 1]]
     if threads > 1:
-        rows = {shape.height, -(-shape.height // threads), -(-shape.height // (2 * threads))}
-        cuts += [model.model_copy(update={"rows": one}) for one in sorted(rows)]
-    return list(dict.fromkeys([model, *cuts]))
+        tried += [model.model_copy(update={"parts": parts}) for parts in (1, threads, 2 * threads)]
+    return list(dict.fromkeys(tried))
 
 
-def alone(text: str, target: Target, compiler: Compiler) -> tuple[dict[str, str], Counter[str]]:
-    """Each distinct convolution of a program as a program of its own that times it, and how often there is which.
-
-    They are at the compiler's phase where cuts can be set. A buffer's pages are written first: pages that nobody
-    wrote are all one page of zeros, which fits into any cache.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        flags = [*target_flags(target, target.variant), f"--compile-to={CONFIGURED}"]
-        configured = compiler.run(text, [*flags, f"--iree-hal-dump-executable-benchmarks-to={folder}"]).decode()
-        programs: dict[str, str] = {}
-        for path in sorted(Path(folder).iterdir()):
-            written = path.read_text()
-            programs |= {name: _touched(written) for name in convolutions(written) if name not in programs}
-    return programs, Counter(_DISPATCH.findall(configured))
+def distinct(graph: Graph, target: Target) -> tuple[dict[str, Convolution], Counter[str]]:
+    """The distinct convolutions of the full network by the names of their shapes, and how often there is which."""
+    found = convolutions(graph, processor(target))
+    return {one.name: one for one in found}, Counter(one.name for one in found)
 
 
 def _touched(written: str) -> str:
@@ -135,16 +123,20 @@ def _touched(written: str) -> str:
     return written[: at.start()] + loop + written[at.start() :]
 
 
-def compile_alone(written: str, own: Cut | None, target: Target, compiler: Compiler) -> bytes:
-    """The module of a convolution by itself, cut as told or as the compiler does."""
-    if own is not None:
-        (name,) = convolutions(written)
-        core = processor(target)
-        written = store_vectors(set_tiles(written, Tiles(), core, compiler.about, {name: own}))
-    return compiler.run(written, [*COMMON_FLAGS, f"--compile-from={CONFIGURED}"])
+def compile_alone(shape: Convolution, own: Cut, target: Target, compiler: Compiler) -> bytes:
+    """The module of a convolution by itself, which runs it as often as it is told.
+
+    A buffer's pages are written first: pages that nobody wrote are all one page of zeros, which fits into any cache.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        flags = [*target_flags(target, target.variant), f"--compile-to={CONFIGURED}"]
+        text = alone(shape, own, processor(target))
+        compiler.run(text, [*flags, f"--iree-hal-dump-executable-benchmarks-to={folder}"])
+        (path,) = Path(folder).iterdir()
+        return compiler.run(_touched(path.read_text()), [*COMMON_FLAGS, f"--compile-from={CONFIGURED}"])
 
 
-def judged(samples: Mapping[Cut | None, Sequence[float]]) -> Found:
+def judged(samples: Mapping[Cut, Sequence[float]]) -> Found:
     """What rounds of medians, in microseconds and paired by round, say; the first cut is the model's."""
     model = next(iter(samples.values()))
     return Found(

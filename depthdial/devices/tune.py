@@ -21,14 +21,15 @@ from depthdial.config.devices import Device
 from depthdial.config.targets import Target
 from depthdial.deploy.calls import BENCHMARK
 from depthdial.deploy.compile import Compiler, compiler_version, target_flags
+from depthdial.deploy.graph.convolution import Convolution, Cut
+from depthdial.deploy.graph.nodes import Graph
 from depthdial.deploy.manifest import device_arguments
 from depthdial.deploy.processor import processor
-from depthdial.deploy.tiles import Cut, convolutions
-from depthdial.deploy.tune import Found, Tuning, alone, candidates, compile_alone, judged
+from depthdial.deploy.tune import Found, Tuning, candidates, compile_alone, distinct, judged
 from depthdial.devices.provision import KEPT, check_machine, provide, provide_runtime, remove
 from depthdial.devices.sensors import processor as device_processor
 from depthdial.devices.session import Session
-from depthdial.errors import ArtefactError, DeployError, DeviceError
+from depthdial.errors import ArtefactError, DeviceError
 from depthdial.files import write_json
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class _Known(RootModel[dict[str, Found]]):
 
 def tune_on_device(
     device: Device,
-    text: str,
+    graph: Graph,
     target: Target,
     settings: Benchmark,
     *,
@@ -54,19 +55,19 @@ def tune_on_device(
     output: StrPath,
     log_path: StrPath,
 ) -> Tuning:
-    """Find the fastest cut of each convolution of a program on the device that will run it, and write it.
+    """Find the fastest cut of each convolution of a network on the device that will run it, and write it.
 
-    ``text`` is the program of the full network, ``name`` the target's. What was found for a processor of the same
+    ``name`` is the target's. What was found for a processor of the same
     kind, by the same compiler, is taken from ``cache``, and what is found is added to it. A device that is too noisy
     to tell keeps the model's cuts. Raises DeviceError or DeployError.
     """
     compiler = Compiler(f"tuning on device {device.name}, target {name}", Path(log_path))
-    programs, counts = alone(text, target, compiler)
+    shapes, counts = distinct(graph, target)
     with Session(device) as session:
         kind = device_processor(session)
         known = _known(kind, target, device.threads, Path(cache))
         before = kept_findings(known)
-        missing = {shape: written for shape, written in programs.items() if shape not in before}
+        missing = {name: shape for name, shape in shapes.items() if name not in before}
         if missing:
             session.lock(f"tuning of target {name}")
             machine = check_machine(session, target.triple)
@@ -81,9 +82,9 @@ def tune_on_device(
         device=device.name,
         threads=device.threads,
         processor=kind,
-        found={shape: before[shape] for shape in programs if shape in before},
+        found={shape: before[shape] for shape in shapes if shape in before},
         counts={shape: count for shape, count in counts.items() if shape in before},
-        kept=len(programs) - len(missing),
+        kept=len(shapes) - len(missing),
     )
     write_json(output, tuning.model_dump(mode="json"))
     logger.info("device %s: %.1f %% less time in convolutions than by the model", device.name, 100 * tuning.tuned.gain)
@@ -117,12 +118,12 @@ class _Trial:
         self.session, self.tools, self.target = session, tools, target
         self.settings, self.compiler = settings, compiler
 
-    def run(self, programs: Mapping[str, str]) -> dict[str, Found]:
+    def run(self, shapes: Mapping[str, Convolution]) -> dict[str, Found]:
         """What rounds that hold up say of each convolution; nothing if too few of them do."""
         with tempfile.TemporaryDirectory() as folder:
-            cuts, files = self._compile(programs, Path(folder))
+            cuts, files = self._compile(shapes, Path(folder))
             place = provide(self.session, "tuning", files)
-            rounds: list[dict[str, dict[Cut | None, float]]] = []
+            rounds: list[dict[str, dict[Cut, float]]] = []
             for number in range(self.settings.rounds + self.settings.extra_rounds):
                 taken = self._round(cuts, place)
                 if taken is not None:
@@ -137,31 +138,22 @@ class _Trial:
             shape: judged({own: [one[shape][own] for one in rounds] for own in tried}) for shape, tried in cuts.items()
         }
 
-    def _compile(
-        self, programs: Mapping[str, str], folder: Path
-    ) -> tuple[dict[str, list[Cut | None]], dict[str, Path]]:
-        """What is tried of each convolution, and a module for each; a cut that does not compile is left out."""
+    def _compile(self, shapes: Mapping[str, Convolution], folder: Path) -> tuple[dict[str, list[Cut]], dict[str, Path]]:
+        """What is tried of each convolution, and a module for each."""
         core, files = processor(self.target), {}
-        ways = [way.tiles for way in self.target.variants.values() if way.tiles is not None and not way.flags]
-        cuts: dict[str, list[Cut | None]] = {}
-        for shape, written in programs.items():
-            cuts[shape] = []
-            for own in [*candidates(convolutions(written)[shape], core, ways, self.session.device.threads), None]:
-                path = folder / f"{shape}-{len(cuts[shape])}.vmfb"
-                try:
-                    path.write_bytes(compile_alone(written, own, self.target, self.compiler))
-                except DeployError as error:
-                    if not cuts[shape]:
-                        raise
-                    logger.info("left out: %s", error)
-                    continue
-                cuts[shape].append(own)
+        ways = [way.tiles for way in self.target.variants.values() if not way.flags]
+        cuts: dict[str, list[Cut]] = {}
+        for name, shape in shapes.items():
+            cuts[name] = candidates(shape, core, ways, self.session.device.threads)
+            for number, own in enumerate(cuts[name]):
+                path = folder / f"{name}-{number}.vmfb"
+                path.write_bytes(compile_alone(shape, own, self.target, self.compiler))
                 files[path.name] = path
         return cuts, files
 
-    def _round(self, cuts: Mapping[str, Sequence[Cut | None]], place: str) -> dict[str, dict[Cut | None, float]] | None:
+    def _round(self, cuts: Mapping[str, Sequence[Cut]], place: str) -> dict[str, dict[Cut, float]] | None:
         """Medians in microseconds; None if the model's cut of any convolution drifted while the others were timed."""
-        found: dict[str, dict[Cut | None, float]] = {}
+        found: dict[str, dict[Cut, float]] = {}
         for shape, tried in cuts.items():
             taken = {own: self._median(f"{shape}-{index}.vmfb", place) for index, own in enumerate(tried)}
             again, model = self._median(f"{shape}-0.vmfb", place), taken[tried[0]]

@@ -19,6 +19,8 @@ from depthdial.deploy.manifest import (
     write_manifest,
 )
 from depthdial.files import sha256_file
+from depthdial.networks.description import write_description
+from depthdial.networks.families.he_shapes import Architecture
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 SIZE = 96
@@ -70,6 +72,8 @@ def make_bundle(
         (folder / name).mkdir(parents=True, exist_ok=True)
     write_archive(folder / "weights.irpa", "w", weights)
     np.save(folder / "gate" / "input0.npy", picture)
+    write_description(folder / "network.json", Architecture(8, 4, 1, 8, 10).describe())
+    (folder / "graph.json").write_text("{}")
     configurations = []
     for index, mask in enumerate(masks):
         name = f"c{index:02d}"
@@ -97,7 +101,8 @@ def make_bundle(
         dataset="digits",
         network=network,
         seed=0,
-        architecture={"depth": 8, "width": 4, "in_channels": 1, "image_size": 8, "classes": 10},
+        description="network.json",
+        graph="graph.json",
         scaling="none",
         recalibrated=True,
         target=CompiledFor(

@@ -47,7 +47,9 @@ def test_numerics_of_every_way_of_compiling(tmp_path: Path, variant: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tiles", [Tiles(accumulators=24, channel_vectors=3, workers=3), Tiles(reduction=3)])
+@pytest.mark.parametrize(
+    "tiles", [Tiles(accumulators=24, channel_vectors=3, workers=3), Tiles(accumulators=5, channel_vectors=1)]
+)
 def test_numerics_of_unusual_tiles(tmp_path: Path, tiles: Tiles) -> None:
     target = TARGETS["host"].model_copy(update={"variants": {"unusual": Variant(tiles=tiles)}})
     gate(Case(tmp_path, ["111"], Architecture(8, 12, 3, 12, 7)), target)

@@ -12,8 +12,9 @@ from depthdial.config.targets import Target
 from depthdial.data.images import Split, save_images
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
-from depthdial.deploy.export import export
-from depthdial.deploy.manifest import Manifest
+from depthdial.deploy.export import export, shared_tensors
+from depthdial.deploy.graph.nodes import Graph, read_graph
+from depthdial.deploy.manifest import GRAPH, Manifest
 from depthdial.networks.build import dial
 from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
 from depthdial.networks.dial import Dial
@@ -23,6 +24,11 @@ from depthdial.networks.weights import save_statistics, save_weights
 
 ARCH = Architecture(depth=8, width=4, in_channels=3, image_size=8, classes=5)
 HOST = Target(triple="x86_64-unknown-linux-gnu", cpu="host")
+
+
+def graph_of(arch: Architecture) -> Graph:
+    """What the full network of an architecture computes."""
+    return shared_tensors(random_network(arch))[0]
 
 
 def random_network(arch: Architecture = ARCH, seed: int = 0) -> Dial:
@@ -95,13 +101,18 @@ class Case:
         export(self.weights, self.batchnorm, self.configurations, self.images, settings, folder)
         return folder
 
+    def graph(self) -> Graph:
+        """What it computes."""
+        exported = self.folder / "exported"
+        return read_graph((exported if exported.exists() else self.export()) / GRAPH)
+
     def compile(self, target: Target, name: str = "host") -> dict[str, Path]:
         """Compile every configuration; modules by configuration."""
-        modules = {}
+        graph, modules = self.graph(), {}
         for configuration, mask in self.masks.items():
             path = self.folder / name / f"{configuration}.vmfb"
             compile_configuration(
-                self.arch,
+                graph,
                 Mask(mask),
                 target,
                 names=("net", configuration, name),

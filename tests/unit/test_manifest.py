@@ -25,7 +25,15 @@ from depthdial.deploy.manifest import (
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_text
 
-FILES = ("weights.irpa", "modules/c00.vmfb", "batchnorm/c00.irpa", "gate/input0.npy", "gate/c00.0.npy")
+FILES = (
+    "weights.irpa",
+    "modules/c00.vmfb",
+    "batchnorm/c00.irpa",
+    "gate/input0.npy",
+    "gate/c00.0.npy",
+    "network.json",
+    "graph.json",
+)
 
 
 def manifest_of(files: dict[str, str]) -> Manifest:
@@ -43,7 +51,8 @@ def manifest_of(files: dict[str, str]) -> Manifest:
         dataset="digits",
         network="resnet8",
         seed=0,
-        architecture={"depth": 8, "width": 4, "in_channels": 1, "image_size": 8, "classes": 10},
+        description="network.json",
+        graph="graph.json",
         scaling="none",
         recalibrated=True,
         target=CompiledFor(
@@ -159,7 +168,6 @@ def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> Non
 
 
 HOSTILE: dict[str, tuple[tuple[str | int, ...], Any]] = {
-    "depth": (("architecture", "depth"), 6 * 10**8 + 2),
     "escape": (("network",), "\x1b[2Jnet"),
     "class": (("input", "classes", 3), "three\nfour"),
     "long": (("dataset",), "d" * 10_000),
