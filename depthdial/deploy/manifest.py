@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -255,14 +255,17 @@ def _refuse(root: Path, problems: list[str]) -> None:
         raise ArtefactError(f"{root}: the bundle does not match its {NAME}; link or copy it again\n  {listed}")
 
 
-def device_arguments(threads: int) -> list[str]:
-    """How IREE's tools run on ``threads`` cores; which cores is for the caller to say (``taskset``).
+def device_arguments(threads: int, cores: Sequence[int] = ()) -> list[str]:
+    """How IREE's tools run on ``threads`` threads, each on its own of ``cores`` if there are as many.
 
-    One thread is the caller's own: no worker, no wake-up. For more there is one worker more than cores, which is
-    faster than a worker a core (docs/decisions.md, "Two threads").
+    One thread is the caller's own: no worker, no wake-up; which core is for the caller to say (``taskset``). For more
+    there is a worker on each core, or, where the system may move them, one worker more than threads: what is faster
+    (docs/decisions.md, "Two threads").
     """
     if threads == 1:
         return ["--device=local-sync"]
+    if len(cores) >= threads:
+        return ["--device=local-task", f"--task_topology_cpu_ids={','.join(map(str, cores[:threads]))}"]
     return ["--device=local-task", f"--task_topology_group_count={threads + 1}"]
 
 

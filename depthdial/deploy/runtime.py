@@ -29,10 +29,10 @@ from depthdial.errors import DeployError
 class Bundle:
     """A verified bundle on one device of IREE; configurations are loaded when they are first called.
 
-    An inference runs in the caller's thread or, with ``threads`` above 1, is shared by workers. A process has one set
-    of these: the number that is asked for first holds for all its bundles. Raises ArtefactError for a bundle that does
-    not match its manifest, DeployError for one that was compiled for another architecture, or by another release of
-    IREE than the one that is installed.
+    An inference runs in the caller's thread or, with ``threads`` above 1, is shared by workers, each on a core of its
+    own: the first of those that this process may use. A process has one set of these: the number that is asked for
+    first holds for all its bundles. Raises ArtefactError for a bundle that does not match its manifest, DeployError
+    for one that was compiled for another architecture, or by another release of IREE than the one that is installed.
     """
 
     def __init__(self, folder: str | os.PathLike[str], threads: int = 1) -> None:
@@ -50,7 +50,7 @@ class Bundle:
         if MACHINES.get(machine.lower()) != triple.partition("-")[0]:
             raise DeployError(f"{folder}: compiled for {triple}, this machine is {machine}; compile for a target of it")
         self._iree = iree
-        device, *workers = device_arguments(threads)
+        device, *workers = device_arguments(threads, sorted(os.sched_getaffinity(0)))
         iree.flags.parse_flags(*workers)
         self._config = iree.Config(device.removeprefix("--device="))
         self._weights = archive_index(self.folder / self.manifest.weights).create_provider(WEIGHTS_SCOPE)

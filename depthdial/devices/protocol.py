@@ -85,7 +85,7 @@ class Bench:
         device = self.session.device
         cores = ",".join(map(str, device.pinned))
         pinned = ["taskset", "-c", cores, *device.launcher, f"{self.tools}/{tool}"]
-        return [*pinned, *device_arguments(device.threads)]
+        return [*pinned, *device_arguments(device.threads, device.pinned)]
 
     def gate(self) -> None:
         """Run every configuration on the fixed inputs. Raises DeviceError if one differs from PyTorch."""

@@ -166,7 +166,7 @@ class _Trial:
     def _median(self, module: str, place: str) -> float:
         device = self.session.device
         command = ["taskset", "-c", ",".join(map(str, device.pinned)), *device.launcher, f"{self.tools}/{BENCHMARK}"]
-        command += [*device_arguments(device.threads), f"--module={module}", f"--batch_size={AT_ONCE}"]
+        command += [*device_arguments(device.threads, device.pinned), f"--module={module}", f"--batch_size={AT_ONCE}"]
         command += ["--benchmark_format=json", "--benchmark_min_time=1x", f"--benchmark_repetitions={REPETITIONS}"]
         done = self.session.run(command, folder=place, limit_s=300)
         try:

@@ -227,5 +227,7 @@ def test_arguments() -> None:
     ]
     assert device_arguments(1) == ["--device=local-sync"]
     assert device_arguments(2) == ["--device=local-task", "--task_topology_group_count=3"]
+    assert device_arguments(2, (4, 6, 7)) == ["--device=local-task", "--task_topology_cpu_ids=4,6"]
+    assert device_arguments(2, (4,)) == device_arguments(2)
     with pytest.raises(ArtefactError, match="no configuration c07; there are c00"):
         module_arguments(manifest, "c07")
