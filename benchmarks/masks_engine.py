@@ -23,7 +23,7 @@ from depthdial.networks.masks import Mask, all_masks
 def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict[str, Any]:
     """All masks by the engine, one after the other, and plain passes, shard by shard in turn, on the first images."""
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
-    engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration), batch_size=n_validation)
+    engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration))
     n = engine.net.description.n_units
     together, alone, plain, identical = 0.0, 0.0, 0.0, True
     engine.evaluate([Mask.full(n)], inputs, labels)
@@ -50,7 +50,7 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         "rate_share": rate * plain / macs_together(engine),
         "memory_mb": peak_growth(case, n_validation, n_calibration, 2**n),
         "memory_few_mb": peak_growth(case, n_validation, n_calibration, 64),
-        "bound_mb": engine.live_bytes * (n_validation + n_calibration) / 2**20,
+        "bound_mb": engine.bound_bytes(2**n, n_validation) / 2**20,
     }
 
 

@@ -30,8 +30,9 @@ blocks most often, which are the cheapest here; so the speed-up can be larger. "
 every mask with the loop, and the logits of 32 random masks, bit for bit, with plain modules whose BatchNorm
 statistics PyTorch's own training mode took. "Of a plain pass" is the engine's arithmetic rate, recalibration and
 classifiers included, against that of the same blocks, equally often, in a plain forward pass in evaluation mode.
-Memory is the peak, above what the process held before, of evaluating 64 masks spread over the tree, and of all masks
-(results included: a bit per mask and image), beside the engine's own bound on activations.
+It takes several prefixes to a call, as many as make up 512 images, which is the default. Memory is the peak, above what
+the process held before, of evaluating 64 masks spread over the tree, and of all masks, beside the engine's own bound on
+the same: activations of the prefixes of a call, a bit per mask and image, and the masks in order.
 
 Several prefixes in one call (24 + 24 images, 16 prefixes): {batching} times as fast as one prefix to a call, and the
 correctness is {batching_same}.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -17,10 +18,11 @@ def peak_growth(case: Case, n_validation: int, n_calibration: int, count: int) -
     """MB by which ``count`` masks, spread over all of them, raise this process's peak above what it holds before."""
     torch.set_num_threads(1)
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
-    engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration), batch_size=n_validation)
+    engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration))
     everything = list(all_masks(engine.net.description.n_units))
     masks = everything[:: max(1, len(everything) // count)]
     engine.evaluate(masks[-1:], inputs, labels)
+    gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew (Linux, proc(5))
     before = _status("VmRSS")
     engine.evaluate(masks, inputs, labels)

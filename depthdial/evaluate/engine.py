@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -136,7 +137,8 @@ class Engine:
         return found
 
     def _ordered(self, masks: Sequence[Mask]) -> list[Mask]:
-        ordered = sorted(set(masks))
+        rising = all(one.bits < other.bits for one, other in pairwise(masks))
+        ordered = list(masks) if rising else sorted(set(masks))  # a set of all masks is larger than their activations
         for mask in ordered:
             self.network.require(mask)
         return ordered
@@ -153,6 +155,11 @@ class Engine:
         with torch.inference_mode(), self._arithmetic():
             size = self.net.run_segment(0, self._place(torch.zeros(1, *self.network.input_shape))).element_size()
         return image + (self._waiting_bytes() + self.network.work_bytes) * size // 4
+
+    def bound_bytes(self, n_masks: int, n_images: int) -> int:
+        """Most bytes that evaluating masks on images of one pass takes: activations, a bit each, and their order."""
+        together = n_images + self._n_fixed
+        return self.live_bytes * together * self._group(n_images) + n_masks * ((n_images + 7) // 8 + 8)
 
     def _waiting_bytes(self) -> int:
         """Most bytes, in float32, of the prefixes that wait on the way down for their next unit to be kept.
