@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.deploy_bundles import ROOT, architecture, make_bundle, make_packed, skipping
+from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, page, section, summary
-from depthdial.config.targets import Target, load_targets
+from depthdial.config.targets import load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.gate import run
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
@@ -34,7 +34,6 @@ from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tools import installed_tools
 from depthdial.devices.processors import cache_files, identity, title
 from depthdial.files import write_text
-from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.runs.provenance import git_commit, versions
 
@@ -50,15 +49,17 @@ Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
 
 
-def in_turn(calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES) -> dict[str, Rounds]:
+def in_turn(
+    calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES, before: int = 8
+) -> dict[str, Rounds]:
     """Seconds of single calls, all of one name together in every round, after a few that do not count."""
     for call in calls.values():
-        for _ in range(50):
+        for _ in range(5 * before):
             call()
     taken: dict[str, Rounds] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            for _ in range(8):  # until the workers of the library before it have stopped spinning
+            for _ in range(before):  # until the workers of the library before it have stopped spinning
                 call()
             taken[name].append([_timed(call) for _ in range(samples)])
     return taken
@@ -78,9 +79,7 @@ def paired(ours: Rounds, theirs: Rounds) -> float:
     return statistics.median(statistics.median(one) / statistics.median(other) for one, other in pairs)
 
 
-def peers(
-    folder: Path, arch: Architecture, image: np.ndarray[Any, Any], threads: int, pinned: bool = True
-) -> dict[str, Call]:
+def peers(folder: Path, image: np.ndarray[Any, Any], threads: int, pinned: bool = True) -> dict[str, Call]:
     """ONNX Runtime and OpenVINO on the same weights, float32, with the stated number of threads; they return logits.
 
     OpenVINO pins its threads, as it does by default, unless ``pinned`` is false: it pins those of every model from
@@ -91,7 +90,7 @@ def peers(
 
     model = folder / "network.onnx"
     if not model.exists():
-        _write_onnx(folder, model, arch)
+        _write_onnx(folder, model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
@@ -109,17 +108,17 @@ def peers(
     }
 
 
-def _write_onnx(folder: Path, model: Path, arch: Architecture) -> None:
+def _write_onnx(folder: Path, model: Path) -> None:
     import torch
 
     from depthdial.networks.weights import load_weights
 
     net, _ = load_weights(folder / "weights.safetensors")
-    example = torch.zeros(1, arch.in_channels, arch.image_size, arch.image_size)
-    torch.onnx.export(net.extract(Mask.full(arch.n_blocks)), (example,), str(model), dynamo=False)
+    example = torch.zeros(1, *net.description.input_shape)
+    torch.onnx.export(net.extract(Mask.full(net.description.n_units)), (example,), str(model), dynamo=False)
 
 
-def against_peers(folders: Mapping[int, Path], target: Target) -> Json:
+def against_peers(folders: Mapping[int, Path]) -> Json:
     """The full networks by depth, threads and library: latency in ms, and against ours by rounds."""
     found: Json = {}
     for depth, folder in folders.items():
@@ -129,7 +128,7 @@ def against_peers(folders: Mapping[int, Path], target: Target) -> Json:
             calls: dict[str, Call] = {
                 "depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00"),
             }
-            calls |= peers(folder, architecture(depth), image, threads)
+            calls |= peers(folder, image, threads)
             same_logits(calls)
             products = {f"GEMM {side}": gemm(side) for side in GEMM_SIDES} if (depth, threads) == (56, 1) else {}
             taken = in_turn(calls | products)
@@ -160,13 +159,13 @@ def gemm(side: int) -> Call:
     return lambda: left @ right
 
 
-def streams(folder: Path, arch: Architecture, count: int, seconds: float = 2.0) -> dict[str, float]:
+def streams(folder: Path, count: int, seconds: float = 2.0) -> dict[str, float]:
     """Inferences per second of ``count`` independent streams of one thread each, by library."""
     image = np.load(folder / "bundle" / "gate" / "input0.npy")
     makers: dict[str, Callable[[], Call]] = {
         "depthdial": lambda: _own_stream(folder, image),
-        "ONNX Runtime": lambda: peers(folder, arch, image, 1)["ONNX Runtime"],
-        "OpenVINO": lambda: peers(folder, arch, image, 1, pinned=False)["OpenVINO"],
+        "ONNX Runtime": lambda: peers(folder, image, 1)["ONNX Runtime"],
+        "OpenVINO": lambda: peers(folder, image, 1, pinned=False)["OpenVINO"],
     }
     rates: dict[str, list[float]] = {name: [] for name in makers}
     for _ in range(3):
@@ -209,7 +208,7 @@ def single_inferences(arguments: Sequence[str], folder: Path, about: str, count:
     return [one.real_time for one in report.benchmarks[warm_up:]]
 
 
-def configurations_in_turn(folder: Path, rounds: int = 21) -> Json:
+def configurations_in_turn(folder: Path, rounds: int = 21, count: int = 32, warm_up: int = 10) -> Json:
     """Latency of every configuration of a bundle against its MACs; how far the worst 1 % lie above the median.
 
     By the runtime's own tool, as on devices: calls from Python would add some 20 us to each configuration.
@@ -220,7 +219,7 @@ def configurations_in_turn(folder: Path, rounds: int = 21) -> Json:
     for _ in range(rounds):
         for name in names:
             arguments = [*device_arguments(1), *module_arguments(manifest, name)]
-            taken[name].append(single_inferences(arguments, folder, name, 32))
+            taken[name].append(single_inferences(arguments, folder, name, count, warm_up))
     least = min(together(taken["c00"]))
     full = names["c00"].macs
     rows = {}
@@ -293,27 +292,24 @@ def measure(work: Path, target: str) -> Json:
     folders = {}
     for depth in DEPTHS:
         folders[depth] = work / f"resnet{depth}"
-        masks = (
-            skipping(architecture(depth), CONFIGURATIONS) if depth == 56 else [Mask.full(architecture(depth).n_blocks)]
-        )
-        make_bundle(folders[depth], architecture(depth), masks, target)
-    folder, arch = folders[56], architecture(56)
-    macs = arch.describe().full_macs
+        masks = skipping(he(depth), CONFIGURATIONS) if depth == 56 else [Mask.full(he(depth).n_units)]
+        make_bundle(folders[depth], he(depth), masks, target)
+    folder = folders[56]
     bundles = {
         "one": make_packed(folder, 1, target),
         "apart": folder / "bundle",
         "packed": make_packed(folder, CONFIGURATIONS, target),
     }
     stored = storage(bundles)  # before this process maps the weights too, and shares their pages
-    latencies = against_peers(folders, load_targets(TARGETS)[target])
+    latencies = against_peers(folders)
     products = {side: latencies["resnet56 1t"].pop(f"GEMM {side}") for side in GEMM_SIDES}
     return {
         "latencies": latencies,
         "configurations": configurations_in_turn(bundles["packed"]),
         "switch": {name: switching(bundles[name]) for name in ("packed", "apart")},
         "storage": stored,
-        "streams_per_s": streams(folder, arch, os.cpu_count() or 1),
-        "share_of_gemm_peak": min(macs / side**3 / row["ours_over_it"] for side, row in products.items()),
+        "streams_per_s": streams(folder, os.cpu_count() or 1),
+        "share_of_gemm_peak": min(he(56).full_macs / side**3 / row["ours_over_it"] for side, row in products.items()),
     }
 
 
@@ -351,11 +347,22 @@ def main() -> None:
         "commit": git_commit(),
         "versions": versions("iree-base-runtime", "onnxruntime", "openvino"),
     }
+    from benchmarks.deploy_general import measure_general, section_general, summary_general  # which imports this module
+
     with tempfile.TemporaryDirectory() as work:
         found = measure(Path(work), name)
-    figures = summary(found, ("OpenVINO",) if held else ("ONNX Runtime", "OpenVINO"))
+        general = measure_general(Path(work), name)
+    libraries = ("OpenVINO",) if held else ("ONNX Runtime", "OpenVINO")
+    figures = summary(found, libraries) | summary_general(general, libraries)
     path = ROOT / "docs" / "benchmarks" / "deploy.md"
-    write_text(path, page(path.read_text(), about["title"], section(found, figures, about)))
+    write_text(
+        path,
+        page(
+            path.read_text(),
+            about["title"],
+            section(found, figures, about) + "\n".join(section_general(general)) + "\n",
+        ),
+    )
     print(json.dumps({**figures, "about": about}))  # noqa: T201
 
 

@@ -17,18 +17,19 @@ from depthdial.deploy.graph.nodes import read_graph
 from depthdial.deploy.manifest import GRAPH
 from depthdial.deploy.pack import pack
 from depthdial.networks.configurations import Configuration, ConfigurationSet, slot_names, write_configurations
+from depthdial.networks.description import Description
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def architecture(depth: int) -> Architecture:
+def he(depth: int) -> Description:
     """The CIFAR-10 network of this depth."""
-    return Architecture(depth, 16, 3, 32, 10)
+    return Architecture(depth, 16, 3, 32, 10).describe()
 
 
-def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
+def random_network(folder: Path, network: Description, masks: list[Mask]) -> None:
     """What the workflow would have left in ``folder`` for a network with these configurations."""
     import torch
 
@@ -36,18 +37,18 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     from depthdial.networks.weights import save_weights
 
     torch.manual_seed(0)
-    net = dial(arch.describe()).eval()
+    net = dial(network).eval()
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (4, arch.in_channels, arch.image_size, arch.image_size), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (4, *network.input_shape), dtype=np.uint8)
     split = Split(pixels, np.zeros(4, np.int64))
-    classes = [f"class{index}" for index in range(arch.classes)]
+    classes = [f"class{index}" for index in range(network.classes)]
     save_images(folder / "images.safetensors", "noise", classes, {"train": split, "validation": split, "test": split})
     save_weights(folder / "weights.safetensors", net, {})
     rows = tuple(
         Configuration(
             name=name,
             mask=str(mask),
-            macs=arch.describe().macs(mask),
+            macs=network.macs(mask),
             on_front=True,
             validation_accuracy=0,
             validation_low=0,
@@ -57,7 +58,7 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     )
     chosen = ConfigurationSet(
         dataset="noise",
-        network=f"resnet{arch.depth}",
+        network="network",
         seed=0,
         scaling="none",
         recalibrated=False,
@@ -66,10 +67,10 @@ def random_network(folder: Path, arch: Architecture, masks: list[Mask]) -> None:
     write_configurations(folder / "configurations.json", chosen)
 
 
-def make_bundle(folder: Path, arch: Architecture, masks: list[Mask], name: str = "host") -> Path:
+def make_bundle(folder: Path, network: Description, masks: list[Mask], name: str = "host") -> Path:
     """Export, compile for the target ``name`` as the workflow would, check and link."""
     folder.mkdir(parents=True)
-    random_network(folder, arch, masks)
+    random_network(folder, network, masks)
     target = load_targets(ROOT / "config" / "targets.yaml")[name]
     files = {name: folder / f"{name}.safetensors" for name in ("weights", "images")}
     configurations, settings = folder / "configurations.json", Deploy()
@@ -81,7 +82,7 @@ def make_bundle(folder: Path, arch: Architecture, masks: list[Mask], name: str =
             graph,
             mask,
             target,
-            names=(f"resnet{arch.depth}", slot, name),
+            names=(folder.name, slot, name),
             output=modules[slot],
             side_file=modules[slot].with_suffix(".json"),
             log_path=modules[slot].with_suffix(".log"),
@@ -92,14 +93,15 @@ def make_bundle(folder: Path, arch: Architecture, masks: list[Mask], name: str =
     return bundle
 
 
-def skipping(arch: Architecture, count: int) -> list[Mask]:
-    """``count`` masks: the full network, and on to one that keeps the first block of each stage, evenly apart."""
-    first = set(range(0, arch.n_blocks, arch.n_blocks // 3))
-    others = [shape.index for shape in arch.blocks if shape.index not in first]
+def skipping(network: Description, count: int) -> list[Mask]:
+    """``count`` masks: the full network, and on to one that keeps the first unit of each stage, evenly apart."""
+    units = network.units
+    first = {unit.index for unit in units if unit.index == 0 or unit.stage != units[unit.index - 1].stage}
+    others = [unit.index for unit in units if unit.index not in first]
     order = np.random.default_rng(1).permutation(others).tolist()
     steps = max(1, count - 1)
     return [
-        Mask.from_kept(arch.n_blocks, first | set(order[: round(len(order) * (steps - step) / steps)]))
+        Mask.from_kept(network.n_units, first | set(order[: round(len(order) * (steps - step) / steps)]))
         for step in range(count)
     ]
 
