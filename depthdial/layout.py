@@ -120,6 +120,11 @@ def earlier_shards(experiment: Experiment, place: Place, seed: int | str, genera
     return [place.seed(seed, f"search/generation{g}/shard{s}.parquet") for g in range(generation) for s in shards]
 
 
+def search_runs(experiment: Experiment, place: Place, seed: int | str) -> list[str]:
+    """The shards of the searches that are compared on a network too deep to know the truth."""
+    return [place.seed(seed, f"searches/shard{shard}.parquet") for shard in range(experiment.evaluate.shards)]
+
+
 def finetuned(experiment: Experiment, network: str) -> bool:
     """Whether a network is trained further on its configurations before it is deployed."""
     return experiment.finetune is not None and experiment.network(network).role == "dial"
@@ -168,7 +173,7 @@ def cost_models(experiment: Experiment, places: Iterable[Place]) -> list[str]:
 def comparison_tables(experiment: Experiment, devices: Iterable[str], place: Place) -> list[str]:
     """The comparison tables of a dial, those on each device included."""
     names = ["equal_macs", "skipping", "training"]
-    if experiment.all_masks_known(place.network):
+    if experiment.searches_compared(place.network):
         names.append("rankings")
     on_devices = [Place(place.experiment, place.dataset, place.network, device) for device in devices]
     return [

@@ -59,6 +59,8 @@ rule compare_searches:
         fronts=f"{SEED_FOLDER}/search_fronts.parquet",
     log:
         "logs/{experiment}/compare_searches/{dataset}-{network}-seed{seed}.log",
+    wildcard_constraints:
+        network=one_of(name for name in C.names() if not C.too_deep(name)),
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -71,6 +73,55 @@ rule compare_searches:
         code=code_digest("depthdial.search"),
     script:
         "../workflow_scripts/compare_searches.py"
+
+
+rule run_searches:
+    """Run one shard of the strategies on a dial too deep to evaluate all masks, each to the end of an equal budget."""
+    input:
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        ablation=lambda w: layout.ablation(C, place(w), w.seed),
+    output:
+        runs=f"{SEED_FOLDER}/searches/shard{{shard}}.parquet",
+    log:
+        "logs/{experiment}/run_searches/{dataset}-{network}-seed{seed}-shard{shard}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=rising(C.evaluate.memory_mb + 2000),
+        runtime=rising(600, at_most=1440),
+        gpu=gpus(C.evaluate.device),
+    params:
+        search=search_settings("compare", "compare_seeds", "compare_deep_budget"),
+        settings=lambda w: plain(C.evaluation(w.network)),
+        recalibrated=lambda w: C.recalibration(w.network),
+        code=code_digest("depthdial.search"),
+    script:
+        "../workflow_scripts/run_searches.py"
+
+
+rule collect_searches:
+    """Compare the strategies of search on a dial too deep to know the truth: with what all found together."""
+    input:
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        runs=lambda w: layout.search_runs(C, place(w), w.seed),
+    output:
+        search=f"{SEED_FOLDER}/search.parquet",
+        fronts=f"{SEED_FOLDER}/search_fronts.parquet",
+    log:
+        "logs/{experiment}/collect_searches/{dataset}-{network}-seed{seed}.log",
+    wildcard_constraints:
+        network=one_of(filter(C.too_deep, C.names())),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=rising(2000),
+        runtime=rising(10),
+    params:
+        code=code_digest("depthdial.search"),
+    script:
+        "../workflow_scripts/collect_searches.py"
 
 
 rule ablate_scaling:
@@ -105,4 +156,4 @@ rule search_all:
     """Compare the searches and the rules of scaling on every dial."""
     input:
         layout.of_all_networks(C, "ablation.parquet", "dial"),
-        [dial.seed(seed, "search.parquet") for dial in DIALS if C.all_masks_known(dial.network) for seed in C.seeds],
+        [dial.seed(seed, "search.parquet") for dial in DIALS if C.searches_compared(dial.network) for seed in C.seeds],

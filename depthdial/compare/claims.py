@@ -218,11 +218,12 @@ def ranking(e: Evidence) -> Claim:
     """The sensitivity ranking against its rivals, by the hypervolume of the fronts that they find."""
     claim = "Ranking blocks by sensitivity finds better masks than L2 norm, Fisher information, Hessian or chance"
     if e.rankings is None or SENSITIVITY not in set(e.rankings["strategy"]):
-        return Claim(claim, SUMMARY, e.subject, "the true front is not known, or sensitivity not compared", UNCHECKED)
+        return Claim(claim, SUMMARY, e.subject, "searches, or sensitivity among them, were not compared", UNCHECKED)
     rows = e.rankings[e.rankings["strategy"].isin(RIVALS)].to_dict("records")
     verdicts = [_sign(row, "behind_sensitivity") for row in rows]
     parts = [f"{row['strategy']} {points(row, 'behind_sensitivity')}" for row in rows]
-    here = "hypervolume of sensitivity minus that of " + ", ".join(parts) + " points of the true one"
+    whole = "the true one" if "hypervolume" in e.rankings else "that of all together"
+    here = f"hypervolume of sensitivity minus that of {', '.join(parts)} points of {whole}"
     verdict = FAILS if FAILS in verdicts else HOLDS if verdicts and set(verdicts) == {HOLDS} else OPEN
     return Claim(claim, SUMMARY, e.subject, here, verdict, "rankings.csv")
 

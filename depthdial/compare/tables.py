@@ -115,7 +115,9 @@ NAMES = {
     "rankings": [
         Column("strategy", "strategy", "text"),
         Column("block evaluations, of those of all masks / %", "share_of_exhaustive"),
+        Column("block evaluations", "block_evaluations", "count"),
         Column("hypervolume, of the true front's / %", "hypervolume"),
+        Column("hypervolume, of that of all together / %", "hypervolume_together"),
         Column("IGD+", "igd_plus", "number"),
         Column("hypervolume at the cost of sensitivity / %", "at_cost"),
         Column("sensitivity - this / points", "behind_sensitivity", "points"),

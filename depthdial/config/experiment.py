@@ -141,6 +141,14 @@ class Experiment(Section):
         units = self.network(network).n_units
         return units is not None and units <= self.search.exhaustive_blocks
 
+    def too_deep(self, network: str) -> bool:
+        """Whether a network has too many masks to evaluate them all."""
+        return (self.network(network).n_units or 0) > self.search.exhaustive_blocks
+
+    def searches_compared(self, network: str) -> bool:
+        """Whether strategies are compared on a dial: with the truth, or with each other if there is a budget for it."""
+        return self.all_masks_known(network) or (self.too_deep(network) and self.search.compare_deep_budget > 0)
+
 
 def _repeated(key: str, values: Iterable[object]) -> list[str]:
     twice = [str(value) for value, count in Counter(values).items() if count > 1]

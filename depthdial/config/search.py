@@ -49,6 +49,9 @@ class Search(Section):
     """Search seeds of the strategies that are random."""
     compare_budget: float = Field(default=0.5, gt=0, le=1)
     """Block evaluations that each may spend, as a share of those of all masks."""
+    compare_deep_budget: int = Field(default=0, ge=0)
+    """Block evaluations that each may spend on a dial too deep to evaluate all masks; nobody knows its true front, so
+    what each finds is held against the best front of all together. 0: searches of such dials are not compared."""
     ablation_masks: int = Field(default=32, ge=1)
     """Masks on which the rules of scaling are compared, with and without recalibration."""
 

@@ -46,22 +46,23 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
             axes[1].step(
                 front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **marks
             )
-        truth = fronts[fronts["strategy"] == "truth"].sort_values("macs")
-        axes[1].step(
-            truth["macs"] / 1e6, truth["val_accuracy"], where="post", color="black", linewidth=1.4, label="truth"
-        )
+        known = "share_of_exhaustive" in progress
+        whole = "truth" if known else "together"
+        best = fronts[fronts["strategy"] == whole].sort_values("macs")
+        axes[1].step(best["macs"] / 1e6, best["val_accuracy"], where="post", color="black", linewidth=1.4, label=whole)
         axes[0].set(
             xscale="log",
             yscale="log",
-            xlabel="block evaluations / those of all masks",
-            ylabel="missing hypervolume / true",
+            xlabel="block evaluations / those of all masks" if known else "block evaluations",
+            ylabel="missing hypervolume / " + ("true" if known else "that of all together"),
         )
         for share in (0.05, 0.01, 0.001):
             axes[0].axhline(share, color=style.colours["neutral"], linewidth=0.6, linestyle=":")
-        least, most = axes[0].get_xlim()
-        ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if least <= share <= most]
-        axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
-        axes[0].xaxis.set_minor_locator(NullLocator())
+        if known:
+            least, most = axes[0].get_xlim()
+            ticks = [share for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if least <= share <= most]
+            axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
+            axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].set_title(style.title)
         axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
         axes[1].legend(fontsize=6, loc="lower right")
@@ -71,7 +72,8 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
 def _progress(axis: Axes, part: pd.DataFrame, marks: Mapping[str, Any]) -> None:
     gaps = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
     # What every run has reached by then, from where all of them have something; a run that ended stays where it is.
-    runs = gaps.pivot_table("gap", "share_of_exhaustive", "search_seed", aggfunc="last").ffill().dropna()
+    spent = "share_of_exhaustive" if "share_of_exhaustive" in part else "block_evaluations"
+    runs = gaps.pivot_table("gap", spent, "search_seed", aggfunc="last").ffill().dropna()
     axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **marks)
     if len(runs.columns) > 1:
         axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=marks["color"], alpha=0.15, linewidth=0)

@@ -24,7 +24,7 @@ def dial_tables(study: Study, dial: Place) -> list[ContentsOfTable]:
         heading = f"At equal time on {device.label}"
         tables.append(_table(heading, place, "equal_time", everything, "latency") | {"device": device.label})
     tables.append(_table("Skipping blocks", dial, "skipping", compared, "skipping"))
-    if experiment.all_masks_known(dial.network):
+    if experiment.searches_compared(dial.network):
         tables.append(_table("Rankings of blocks", dial, "rankings", [dial.network], "searches"))
     return [*tables, _table("Training time", dial, "training", everything)]
 

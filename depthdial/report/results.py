@@ -29,9 +29,10 @@ SENTENCES = {
     "seed with Wilson's interval; differences are on the same images (Agresti and Min, 95 %).",
     "skipping": "Validation accuracy over all masks that skip so many blocks; means over the seeds with 95 % intervals "
     "(Student's t; differences Welch's t).",
-    "rankings": "The front that each strategy of search finds, as a share of the true hypervolume; means over "
-    "the training seeds with 95 % intervals (Student's t; against sensitivity paired by seed). Of strategies that draw "
-    "lots the median over search seeds.",
+    "rankings": "The front that each strategy of search finds, as a share of the true hypervolume; of a network too "
+    "deep to evaluate all masks, as a share of what all strategies found together. Means over the training seeds with "
+    "95 % intervals (Student's t; against sensitivity paired by seed). Of strategies that draw lots the median over "
+    "search seeds.",
     "training": "Branches of closed blocks are not executed. GMACs are those of all forward passes that a training "
     "image went through; time is processor time, its share of constant depth's with a 95 % interval (Welch's t on "
     "logarithms).",

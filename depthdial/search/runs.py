@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,23 @@ from depthdial.search.base import Generation, Searcher
 from depthdial.search.fronts import Measure
 
 Evaluate = Callable[[Sequence[Mask]], Mapping[Mask, float]]
+TOGETHER = "together"
+"""The strategy that stands for all of them together, where the truth is not known."""
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """What one strategy asked for and found; ``overhead`` in block evaluations."""
+
+    strategy: str
+    seed: int
+    overhead: float
+    history: Sequence[Generation]
+
+    @property
+    def known(self) -> dict[Mask, float]:
+        """All accuracies that it was told."""
+        return {mask: value for generation in self.history for mask, value in generation.accuracies.items()}
 
 
 def run(search: Searcher, evaluate: Evaluate, budget: float) -> list[Generation]:

@@ -96,6 +96,8 @@ def test_rankings_are_compared_where_the_truth_is_known() -> None:
     names = [Path(path).stem for path in layout.comparison_tables(found, ["pi"], Place("e", "d", "a"))]
     assert names == ["equal_macs", "skipping", "training", "rankings", "equal_time", "configurations"]
     assert not any("rankings" in path for path in layout.comparison_tables(found, [], Place("e", "d", "deep")))
+    compared = experiment(dial("deep", depth=56), search={"exhaustive_blocks": 9, "compare_deep_budget": 100})
+    assert any("rankings" in path for path in layout.comparison_tables(compared, [], Place("e", "d", "deep")))
 
 
 def test_a_dial_is_compared_with_the_control_of_its_shape_of_its_recipe_if_it_can_be() -> None:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from depthdial.compare.rankings import rankings
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.search import STRATEGIES
 from depthdial.config.search import Search as Settings
@@ -19,7 +20,7 @@ from depthdial.evaluate.ablation import ablate_scaling
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.evaluate.tables import merge_masks, read_masks
-from depthdial.evaluate.tasks import evaluate_asked, evaluate_shard
+from depthdial.evaluate.tasks import evaluate_asked, evaluate_shard, evaluate_validation
 from depthdial.networks.build import dial
 from depthdial.networks.dial import Dial
 from depthdial.networks.families.he_shapes import Architecture
@@ -32,7 +33,15 @@ from depthdial.search.runs import fit, needed, progress, run
 from depthdial.search.simple import Exhaustive, Ranking, Sensitivity, nested_masks
 from depthdial.search.strategies import RANDOM, Importance, make_search
 from depthdial.search.surrogate import Model, Surrogate, expected_improvement
-from depthdial.search.tasks import ask_masks, compare_on, compare_searches, load_importance, read_asked
+from depthdial.search.tasks import (
+    ask_masks,
+    collect_searches,
+    compare_on,
+    compare_searches,
+    load_importance,
+    read_asked,
+    run_searches,
+)
 
 ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=3).describe()
 FIRST, SECOND = 1, 2
@@ -315,6 +324,66 @@ def test_comparison_has_every_strategy_and_the_truth(files):
     assert (table["reference_cost"] == 1.1).all()
     again, _ = compare_searches(weights, images, folder / "masks.parquet", settings, "survival")
     pd.testing.assert_frame_equal(again, table)
+
+
+def test_searches_of_a_deep_network_are_held_against_all_together(files, tmp_path):
+    weights, images, _ = files
+    search = Settings(
+        compare=("sensitivity", "l2", "random", "surrogate"),
+        compare_seeds=2,
+        compare_deep_budget=150,
+        exhaustive_blocks=8,
+    )
+    evaluate = Evaluate(shards=2, calibration_images=8)
+    shards = [tmp_path / f"shard{index}.parquet" for index in range(2)]
+    for index, path in enumerate(shards):
+        run_searches(weights, images, path, search, evaluate, index, code="a")
+    table, fronts = collect_searches(weights, shards)
+    assert table["block_evaluations"].max() <= 150
+    last = table.groupby(["strategy", "search_seed"]).last()
+    assert list(last.index) == [
+        ("l2", 0),
+        ("random", 0),
+        ("random", 1),
+        ("sensitivity", 0),
+        ("surrogate", 0),
+        ("surrogate", 1),
+    ]
+    assert last["hypervolume_share"].between(0, 1 + 1e-9).all()
+    told = pd.concat(map(pd.read_parquet, shards)).groupby("mask")["val_accuracy"]
+    assert (told.nunique() == 1).all(), "one mask, one accuracy, whoever asks"
+    best = {Mask(mask): value for mask, value in told.first().items()}
+    together = fronts[fronts["strategy"] == "together"]
+    assert list(together["mask"]) == [mask.bits for mask in front_of(ARCH, best)]
+    found = rankings([table]).set_index("strategy")
+    assert found.loc["l2", "hypervolume_together"] == pytest.approx(last.loc[("l2", 0), "hypervolume_share"])
+    assert "hypervolume" not in found
+
+
+def test_searches_that_were_cut_off_evaluate_nothing_twice(files, tmp_path, monkeypatch):
+    weights, images, _ = files
+    search = Settings(compare=("sensitivity", "l2"), compare_deep_budget=60)
+    asked = []
+
+    def evaluate(engine, images, masks):
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        asked.append(masks)
+        return evaluate_validation(engine, images, masks)
+
+    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
+    settings = Evaluate(shards=1, calibration_images=8)
+    run_searches(weights, images, whole, search, settings, 0, code="a")
+    monkeypatch.setattr("depthdial.search.tasks.evaluate_validation", evaluate)
+    with pytest.raises(KeyboardInterrupt):
+        run_searches(weights, images, cut, search, settings, 0, code="a")
+    assert not cut.exists()
+    asked.insert(0, [])
+    run_searches(weights, images, cut, search, settings, 0, code="a")
+    masks = [mask for part in asked for mask in part]
+    assert len(masks) == len(set(masks))
+    pd.testing.assert_frame_equal(pd.read_parquet(cut), pd.read_parquet(whole))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.parquet", "whole.parquet"]
 
 
 def test_comparison_without_the_whole_truth_is_refused(files, tmp_path):
