@@ -10,6 +10,8 @@ from depthdial.errors import DeviceError
 
 BENCHMARK = "iree-benchmark-module"
 RUN = "iree-run-module"
+AS_JSON = "--benchmark_format=json"
+"""How ``parse_report`` wants the report."""
 WEIGHTS_SCOPE = "weights"
 NORMALISATION_SCOPE = "batchnorm"
 
@@ -30,7 +32,7 @@ def call_arguments(module: str, weights: str, batchnorm: str, function: str, fix
 
 def timing_arguments(count: int) -> list[str]:
     """Arguments by which iree-benchmark-module times ``count`` inferences, each alone, and reports all of them."""
-    return ["--benchmark_format=json", "--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
+    return [AS_JSON, "--benchmark_min_time=1x", f"--benchmark_repetitions={count}"]
 
 
 class Inference(BaseModel, allow_inf_nan=False):

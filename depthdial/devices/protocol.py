@@ -17,7 +17,7 @@ import numpy as np
 
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import ModelledMeter
-from depthdial.deploy.calls import BENCHMARK, RUN, Report, parse_report, timing_arguments
+from depthdial.deploy.calls import AS_JSON, BENCHMARK, RUN, Report, parse_report, timing_arguments
 from depthdial.deploy.manifest import NAME, BundledConfiguration, device_arguments, gate_arguments, module_arguments
 from depthdial.devices.energy import Idle, judge, judge_idle, settle_idle
 from depthdial.devices.meters import Meter, open_meter
@@ -109,7 +109,7 @@ class Bench:
         run with a single inference tells how long the tool takes to start and to warm up.
         """
         for job in self.jobs:
-            extra = [f"--benchmark_min_time={CALIBRATION_S}s"]
+            extra = [AS_JSON, f"--benchmark_min_time={CALIBRATION_S}s"]
             done, report = self._benchmark(job, extra, limit_s=120, tick_ms=CALIBRATION_TICK_MS)
             self.resident_bytes[job.label] = done.peak_bytes
             count = math.ceil(MARGIN * self.settings.window_ms / report.benchmarks[0].real_time)
