@@ -7,7 +7,7 @@ read, its tables could not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,12 @@ def evidence(experiment: str, dial: dict[str, Any]) -> Evidence:
 
 
 def claims(found: Sequence[Evidence]) -> list[Claim]:
-    """Every claim for every dial that it can be put to, then what nobody can check with this experiment."""
+    """Every claim for every dial that it can be put to, then what nobody can check with this experiment.
+
+    None where there is no dial of the paper's family.
+    """
+    if not found:
+        return []
     published = [evidence for evidence in found if evidence.published]
     deep = {evidence.dataset for evidence in published if evidence.depth == DEPTH}
     checked = [
@@ -116,7 +121,7 @@ def claims(found: Sequence[Evidence]) -> list[Claim]:
 
 def table(found: Sequence[Claim]) -> pd.DataFrame:
     """Claims as a table."""
-    return pd.DataFrame([vars(claim) for claim in found])
+    return pd.DataFrame([vars(claim) for claim in found], columns=[field.name for field in fields(Claim)])
 
 
 def resilience(e: Evidence) -> Claim:

@@ -40,7 +40,7 @@ def held_against_claims(experiment: Experiment) -> list[str]:
 
 
 def claims_dials(study: Study) -> list[dict[str, Any]]:
-    """Every dial as claims name it, and whether the paper's are put to it (``published``)."""
+    """Every dial of the paper's family as claims name it, and whether the paper's are put to it (``published``)."""
     experiment = study.experiment
     claimed = held_against_claims(experiment)
     return [
@@ -53,6 +53,7 @@ def claims_dials(study: Study) -> list[dict[str, Any]]:
             "devices": list(study.devices),
         }
         for dial in dials(experiment)
+        if experiment.network(dial.network).family == "he_resnet"
     ]
 
 

@@ -35,8 +35,8 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
         samples = [_sample(run) for run in dial if run.seed == sampled]
         rows.append(
             {
-                "depth": first.arch.options["depth"],
-                "width": first.arch.options["width"],
+                "depth": first.arch.options.get("depth"),
+                "width": first.arch.options.get("width"),
                 "network": first.network,
                 "differs": differing(first.network, {name: settings[name] for name in alike}),
                 "epochs": len(first.history),
