@@ -127,14 +127,12 @@ def _relax(problem: Problem, deadline: float) -> dict[str, Any]:
     """The fewest misses, and the budgets as far as they must yield to that. Raises ScheduleError if one may not."""
     wide = np.full(len(problem.budgets), problem.energy_mj.max() * 1e3 + 1e3)
     fewest = _optimise(problem, "misses", deadline, {"limits": wide, "may_miss": True})
-    if fewest is None:
-        raise ScheduleError("no resident set within K and the memory bound exists")
+    assert fewest is not None, "any configuration for all cells is a table, if it misses some"
     misses = fewest.solved.value
     bounds: dict[str, Any] = {"may_miss": misses > SLACK, "most_misses": misses + SLACK}
     limits = np.array([budget.limit_mj for budget in problem.budgets])
     least = _optimise(problem, "excess", deadline, bounds | {"limits": limits})
-    if least is None:
-        raise ScheduleError("no table exists within K, the memory bound and the order of the battery levels")
+    assert least is not None, "the table that misses least is one, whatever it spends"
     for budget, excess in zip(problem.budgets, least.model.excess, strict=True):
         if excess.varValue > 1e-7 and not budget.may_yield:
             needed = budget.limit_mj * (1 + excess.varValue)

@@ -117,7 +117,12 @@ def test_a_tool_that_fails_is_reported(case: tuple[Case, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "said"), [("sleep 9", "not finished after 0.1 s"), ("", "cannot be started: .*Permission denied")]
+    ("program", "said"),
+    [
+        ("sleep 9", "not finished after 0.1 s"),
+        ("", "cannot be started: .*Permission denied"),
+        ("exit 0", "tool wrote no output"),
+    ],
 )
 def test_a_tool_that_hangs_or_cannot_start_is_of_a_configuration(
     case: tuple[Case, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str

@@ -262,7 +262,8 @@ def test_rapl_is_found_by_zone_and_read_while_it_wraps(tmp_path: Path) -> None:
         open_meter(session)
 
 
-def test_a_meter_is_found_out_where_there_is_one(tmp_path: Path) -> None:
+def test_a_meter_is_found_out_where_there_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     auto = {"kind": "auto", "nominal_w": 7.0}
     with session_of(tmp_path, auto) as session:
         settle_meter(session)
@@ -276,6 +277,7 @@ def test_a_meter_is_found_out_where_there_is_one(tmp_path: Path) -> None:
     with session_of(tmp_path, auto) as session:
         settle_meter(session)
         assert session.device.meter.kind == "modelled", "a counter that stands still, as in a virtual machine"
+    assert "energy is modelled: device d: its RAPL counters say 0.0 W" in caplog.text
     with session_of(tmp_path, auto) as session, changing(tmp_path / "sys" / zone / "energy_uj", 9.0, 1, 20_000_000):
         settle_meter(session)
         assert session.device.meter.kind == "rapl"

@@ -12,7 +12,7 @@ import pytest
 from depthdial.config.devices import Device
 from depthdial.devices import connection
 from depthdial.devices.connection import Channel, ConnectionLostError, LocalRunner, bootstrap, destination, hops, plain
-from depthdial.devices.provision import check_machine, try_tools
+from depthdial.devices.provision import _must, _send, check_machine, try_tools
 from depthdial.devices.session import LARGEST, Session, parse_samples
 from depthdial.errors import DeviceError
 
@@ -101,6 +101,15 @@ def test_what_a_killed_session_of_the_same_number_left_is_no_hindrance(tmp_path:
     with Session(local(tmp_path), runner) as session:
         assert list((tmp_path / "work").glob("session.*/*")) == []
         assert session.run(["true"]).status == 0
+
+
+def test_what_cannot_be_put_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    with Session(local(tmp_path)) as session:
+        with pytest.raises(DeviceError, match=r"device d: file arrived damaged; .* free"):
+            _send(session, "bundle-x", {"file": tmp_path / "file"}, {"file": "0" * 64})
+        with pytest.raises(DeviceError, match=r"device d: ls failed there: .*nowhere"):
+            _must(session, "ls", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from depthdial.deploy.tools import TOOLS, elf_machine, locked, runtime_tools, runtime_version
+from depthdial.deploy.tools import TOOLS, elf_machine, installed_tools, locked, runtime_tools, runtime_version
 from depthdial.errors import DeviceError
 
 HERE = platform.machine()
@@ -20,6 +20,12 @@ def test_the_installed_tools_are_those_without_tracing(tmp_path: Path) -> None:
         assert path.parent.name == "_runtime_libs"
         assert elf_machine(path) == HERE
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runtime_without_its_tools_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthdial.deploy.tools.WHEEL_FILES", ("iree/nowhere",))
+    with pytest.raises(DeviceError, match="lacks iree-benchmark-module or iree-run-module; install"):
+        installed_tools()
 
 
 def test_an_architecture_without_a_wheel_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from depthdial.config.study import Study, load_study
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, figures_of, style_of
 from depthdial.layout import Place
 from depthdial.report.contents import device_parts, dial_tables, recipe_tables
+from depthdial.runs.provenance import code_digest
 
 ROOT = Path(__file__).parents[2]
 SURVIVAL = {"last": 0.5}
@@ -171,6 +172,11 @@ def _tables(given: Study) -> list[str]:
         for place in layout.dials(given.experiment)
         for path in layout.comparison_tables(given.experiment, given.devices, place)
     ]
+
+
+def test_a_digest_of_code_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"code_digest: there is no module depthdial\.nowhere"):
+        code_digest("depthdial.nowhere")
 
 
 def test_parts_of_the_report_are_named_for_people() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from depthdial.config.schedule import Floor, Grid, Schedule
 from depthdial.errors import ArtefactError, ScheduleError
 from depthdial.schedule.build import build_schedule, describe
-from depthdial.schedule.check import violations
+from depthdial.schedule.check import check_solution, violations
 from depthdial.schedule.choices import Choice, choices_of, read_latency_table
 from depthdial.schedule.conditions import estimate
 from depthdial.schedule.grid import encode, make_grid
@@ -240,6 +242,22 @@ def test_senseless_bounds_are_refused(change: dict[str, int], text: str) -> None
         solve(replace(random_problem(0, 2, 2, 3), **change))  # type: ignore[arg-type]
 
 
+def test_a_budget_of_nothing_is_refused() -> None:
+    problem = random_problem(0, 2, 2, 3)
+    budgets = tuple(replace(budget, limit_mj=0.0) for budget in problem.budgets)
+    with pytest.raises(ScheduleError, match=r"budget .*: 0\.0 mJ per inference is no budget"):
+        solve(replace(problem, budgets=budgets))
+
+
+def test_a_table_that_breaks_its_constraints_is_never_handed_over() -> None:
+    problem = random_problem(0, 2, 2, 3, resident=2, budget=0.6)
+    found = solve(problem)
+    check_solution(problem, found)
+    broken = replace(found, limits_mj=found.limits_mj / 2)
+    with pytest.raises(ScheduleError, match=r"violates its own constraints \(please report this\): budget .* at most"):
+        check_solution(problem, broken)
+
+
 def test_charge_below_the_cheapest_is_refused_with_what_is_needed() -> None:
     with pytest.raises(ScheduleError, match=r"charge is below the cheapest table: .* mJ are needed; .* raise schedule"):
         solve(random_problem(0, 2, 2, 3, budget=-0.2))
@@ -345,10 +363,8 @@ def test_probabilities_come_from_traces_or_are_given() -> None:
     assert conditions.inferences == pytest.approx(5 * 86400, rel=0.1)
 
 
-def test_schedule_file_survives_a_round_trip(tmp_path: object) -> None:
-    from pathlib import Path
-
-    path = Path(str(tmp_path)) / "schedule.json"
+def test_schedule_file_survives_a_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "schedule.json"
     table = build_schedule(
         latency_table(), "resnet20-sd", "here", Schedule(grid=Grid(reserve=(0.8, 1.0, 1.2)), resident=2), TRACES, (0,)
     )
@@ -370,19 +386,39 @@ def test_schedule_file_survives_a_round_trip(tmp_path: object) -> None:
         ('"name": "deadline"', '"name": "tide"', "must be some of"),
     ],
 )
-def test_damaged_schedule_is_refused(tmp_path: object, old: str, new: str, text: str) -> None:
-    from pathlib import Path
-
-    path = Path(str(tmp_path)) / "schedule.json"
+def test_damaged_schedule_is_refused(tmp_path: Path, old: str, new: str, text: str) -> None:
+    path = tmp_path / "schedule.json"
     path.write_text((Path("tests/data/schedule.json")).read_text().replace(old, new, 1))
     with pytest.raises(ArtefactError, match=text):
         read_schedule(path)
 
 
-def test_latency_table_is_checked(tmp_path: object) -> None:
-    from pathlib import Path
+@pytest.mark.parametrize(
+    ("part", "value", "text"),
+    [
+        (("axes", 0, "levels"), [500, 500], "axis reserve: levels must ascend without repetition"),
+        (("axes", 0, "levels", 0), -1, "axis reserve: levels are out of range"),
+        (("cells", 0), 99, "a cell names a configuration that is not there"),
+        (("configurations", 0, "latency_ms"), 1e9, "configurations must be ordered fastest first"),
+        (("configurations",), [], "1 to 255 configurations expected, got 0"),
+    ],
+)
+def test_a_schedule_that_contradicts_itself_is_refused(part: tuple, value: object, text: str, tmp_path: Path) -> None:
+    values = json.loads(Path("tests/data/schedule.json").read_text())
+    inner = values
+    for key in part[:-1]:
+        inner = inner[key]
+    inner[part[-1]] = value
+    if part[-1] == "levels":
+        share = len(values["cells"]) // 8
+        values["cells"] = values["cells"][: share * 2]
+    (tmp_path / "schedule.json").write_text(json.dumps(values))
+    with pytest.raises(ArtefactError, match=text):
+        read_schedule(tmp_path / "schedule.json")
 
-    path = Path(str(tmp_path)) / "latency.parquet"
+
+def test_latency_table_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "latency.parquet"
     latency_table().drop(columns="energy_source").to_parquet(path)
     with pytest.raises(ArtefactError, match="lacks energy_source; measure the device again"):
         read_latency_table(path)
