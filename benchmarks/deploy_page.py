@@ -85,7 +85,7 @@ def section(found: Json, figures: Json, about: Json) -> str:
         "### Full networks: median (least) latency in ms; ours over it, paired by round",
         "",
         "| network, threads | " + " | ".join(next(iter(found["latencies"].values()))) + " |",
-        "|---|" + "---:|" * 4,
+        "|---|" + "---:|" * len(next(iter(found["latencies"].values()))),
     ]
     for key, rows in found["latencies"].items():
         cells = " | ".join(

@@ -76,6 +76,7 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
         f"{manifest.network} on {manifest.dataset}, seed {manifest.seed}; "
         f"branches scaled: {manifest.scaling}; BatchNorm recalibrated: {'yes' if manifest.recalibrated else 'no'}",
         f"target {target.name}: {target.triple}, {target.cpu} {','.join(target.features)}, IREE {target.compiler}",
+        f"loops cut {target.way}",
         f"{sum(sizes.values()) / 1e3:.0f} kB: weights {sizes[manifest.weights] / 1e3:.0f} kB (once), "
         f"code {modules / 1e3:.0f} kB, BatchNorm {batchnorm / 1e3:.0f} kB; all {len(sizes)} files match",
         PASSED if manifest.gated else UNCHECKED,

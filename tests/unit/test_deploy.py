@@ -269,6 +269,7 @@ def test_inspect_and_run(case: tuple[Case, Path], tmp_path: Path) -> None:
     assert said.exit_code == 0
     assert "c01" in said.output
     assert "numerics: every configuration computes what PyTorch computes" in said.output
+    assert "loops cut by the model of the processor" in said.output
     assert "all 16 files match" in said.output
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
