@@ -2,6 +2,7 @@
 # lie is said by depthdial/layout.py, what is compared with what by depthdial/compare/design.py.
 import os
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,6 +12,7 @@ sys.path.insert(0, workflow.basedir)
 from depthdial import layout
 from depthdial.compare.design import claims_dials, control_of, training_settings
 from depthdial.config.study import load_study
+from depthdial.data.fingerprint import fingerprints
 from depthdial.errors import DepthDialError
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, style_of
 from depthdial.files import sha256_file
@@ -30,6 +32,9 @@ try:
         where=", ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
         root=Path(workflow.basedir),
     )
+    # Jobs need not look again, and may run where no images are.
+    images = STUDY.experiment.datasets if workflow.is_main_process else []
+    FINGERPRINTS = defaultdict(str, fingerprints(images, plan=workflow.output_settings.dryrun))
 except DepthDialError as error:
     raise WorkflowError(str(error)) from None
 

@@ -10,7 +10,8 @@ rule prepare_data:
         mem_mb=rising(4000),
         runtime=rising(30),
     params:
-        dataset=lambda w: plain(C.dataset(w.dataset)),
-        code=code_digest("depthdial.data"),
+        dataset=lambda w: C.dataset(w.dataset).model_dump(mode="json", exclude={"title", "download"}),
+        images=lambda w: FINGERPRINTS[w.dataset],
+        code=code_digest("depthdial.data.prepare", "depthdial.data.images"),
     script:
         "../workflow_scripts/prepare_data.py"

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depthdial.config.data import Dataset
 from depthdial.data.folder import read_folder
-from depthdial.data.images import Split
+from depthdial.data.places import ALL
+from depthdial.data.spool import Part
 from depthdial.errors import DataError
 
 
@@ -19,20 +21,24 @@ class Source:
 
     where: str
     classes: list[str]
-    train: Split
-    test: Split | None
+    train: Part
+    test: Part | None
 
 
-def read_source(settings: Dataset) -> Source:
-    """Read all images of a data set."""
+def read_source(settings: Dataset, folder: Path | None = None) -> Source:
+    """Read all images of a data set; ``folder`` is where large ones wait on disk until they are written."""
     if settings.source == "digits":
         return _read_digits()
-    assert settings.path is not None, "the schema demands a path for every source but digits"
-    path = Path(settings.path).expanduser()
+    path = _path(settings)
     if settings.source == "folder":
-        classes, parts = read_folder(path, settings.image_size)
-        return Source(str(path), classes, parts["train"], parts["test"])
+        classes, parts = read_folder(path, settings, folder)
+        return Source(str(path), classes, parts["train" if "train" in parts else ALL], parts.get("test"))
     return _read_cifar(settings, path)
+
+
+def _path(settings: Dataset) -> Path:
+    assert settings.path is not None, "the schema demands a path for every source but digits"
+    return Path(settings.path).expanduser()
 
 
 def _read_digits() -> Source:
@@ -44,7 +50,7 @@ def _read_digits() -> Source:
     return Source(
         "scikit-learn's digits",
         [str(name) for name in digits.target_names],
-        Split(images, digits.target.astype(np.int64)),
+        _part(images, digits.target),
         None,
     )
 
@@ -64,6 +70,9 @@ def _read_cifar(settings: Dataset, root: Path) -> Source:
                 f"{root}: no complete {settings.source} there ({error}); put {family.filename} into this folder, "
                 f"or {advice}"
             ) from None
-        images = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
-        parts.append(Split(images, np.asarray(part.targets, np.int64)))
+        parts.append(_part(part.data.transpose(0, 3, 1, 2), np.asarray(part.targets)))
     return Source(str(root), list(part.classes), parts[0], parts[1])
+
+
+def _part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
+    return Part(images, np.arange(len(labels)), labels.astype(np.int64))

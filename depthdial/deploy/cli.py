@@ -26,19 +26,18 @@ def inspect(bundle: BundleFolder) -> None:
 @app.command()
 def run(
     bundle: BundleFolder,
-    images: Annotated[Path, typer.Option(help="Folder of image files to classify.")],
+    images: Annotated[Path, typer.Option(help="Folder or archive of image files to classify.")],
     config: Annotated[str, typer.Option(help="Configuration; default: the first, which computes most.")] = "",
 ) -> None:
     """Classify images with one configuration: a line per file, its name and its class."""
-    from depthdial.deploy.pictures import image_files, read_image
+    from depthdial.data.folder import printable, read_pictures
     from depthdial.deploy.runtime import Bundle
 
     opened = Bundle(bundle)
     about, chosen = opened.manifest.input, config or opened.manifest.configurations[0].name
     opened.load(chosen)
-    for path in image_files(images):
-        index = opened.classify(read_image(path, about.shape[1:]), chosen)
-        typer.echo(f"{path.name}\t{about.classes[index]}")
+    for name, pixels in read_pictures(images, about.reading, about.shape[1:]):
+        typer.echo(f"{printable(name)}\t{about.classes[opened.classify(pixels, chosen)]}")
 
 
 @app.command("sign")

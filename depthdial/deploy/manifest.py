@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from depthdial.artefacts import read_json, reading
+from depthdial.config.data import Reading
 from depthdial.config.targets import Tiles
 from depthdial.deploy.calls import call_arguments
 from depthdial.deploy.graph.convolution import Cut
@@ -83,6 +84,8 @@ class Input(_Record):
     mean: tuple[float, ...]
     deviation: tuple[Annotated[float, Field(gt=0)], ...]
     classes: Annotated[tuple[Text, ...], Field(min_length=1, max_length=1 << 20)]
+    reading: Reading = Reading()
+    """How a picture becomes an input."""
 
     @model_validator(mode="after")
     def _per_channel(self) -> Input:

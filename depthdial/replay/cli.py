@@ -23,7 +23,9 @@ def serve_trace(
         Path | None, typer.Option(help="The network's schedule.json on this machine; default: the bundle's own.")
     ] = None,
     record: Annotated[Path, typer.Option(help="Parquet file to write, a row per step.")] = Path("served.parquet"),
-    images: Annotated[Path | None, typer.Option(help="Folder of image files; default: the bundle's own.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder or archive of image files; default: the bundle's own.")
+    ] = None,
     per_step: Annotated[int, typer.Option(min=1, help="Inferences that are run for each decision.")] = 1,
     steps: Annotated[int, typer.Option(min=0, help="Decisions to make; 0: the whole trace.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of a generated trace.")] = 100,

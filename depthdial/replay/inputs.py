@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depthdial.artefacts import read_array
+from depthdial.data.folder import read_pictures
 from depthdial.data.images import normalise
-from depthdial.deploy.pictures import image_files, read_image
 from depthdial.deploy.runtime import Bundle
 
 
@@ -18,5 +19,5 @@ def network_inputs(bundle: Bundle, images: str | os.PathLike[str] | None = None)
     about = bundle.manifest.input
     if images is None:
         return [read_array(bundle.folder / name)[0] for name in bundle.manifest.gate.inputs]
-    pixels = (read_image(path, about.shape[1:]) for path in image_files(images))
-    return [normalise(one, about.mean, about.deviation) for one in pixels]
+    pictures = read_pictures(Path(images), about.reading, about.shape[1:])
+    return [normalise(pixels, about.mean, about.deviation) for _, pixels in pictures]

@@ -108,7 +108,7 @@ def test_weights_survive_the_file(tmp_path) -> None:
     assert loaded.survival == net.survival
     assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), loaded.state_dict().values(), strict=True))
     save_images(tmp_path / "i.safetensors", "d", ["a"], dict.fromkeys(SPLITS, split))
-    with pytest.raises(ArtefactError, match="expected format weights-2, found images-1"):
+    with pytest.raises(ArtefactError, match="expected format weights-2, found images-2"):
         load_weights(tmp_path / "i.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"no weights")
     with pytest.raises(ArtefactError, match="cannot be read as safetensors"):

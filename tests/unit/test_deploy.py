@@ -284,7 +284,7 @@ def test_run_refuses_what_it_cannot_read(case: tuple[Case, Path], tmp_path: Path
     assert "no image files" in str(said.exception)
     (tmp_path / "a.png").write_text("no picture")
     said = CliRunner().invoke(app, ["run", str(case[1]), "--images", str(tmp_path)])
-    assert "a.png: cannot be read as an image" in str(said.exception)
+    assert "a.png: not a readable image (not a PNG, JPEG" in str(said.exception)
 
 
 @pytest.mark.parametrize("name", ["weights.irpa", "batchnorm/c01.irpa", "gate/c00.0.npy"])
