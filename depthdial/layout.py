@@ -170,8 +170,13 @@ def cost_models(experiment: Experiment, places: Iterable[Place]) -> list[str]:
     return [Place(p.experiment, p.dataset, p.network, device).stage("cost", "model.json") for p in traded]
 
 
-def comparison_tables(experiment: Experiment, devices: Iterable[str], place: Place) -> list[str]:
-    """The comparison tables of a dial, those on each device included."""
+def comparison_tables(experiment: Experiment, devices: Iterable[str], places: Iterable[Place]) -> list[str]:
+    """The comparison tables of dials, those on each device included."""
+    names = list(devices)
+    return [path for place in places for path in _tables_of(experiment, names, place)]
+
+
+def _tables_of(experiment: Experiment, devices: list[str], place: Place) -> list[str]:
     names = ["equal_macs", "skipping", "training"]
     if experiment.searches_compared(place.network):
         names.append("rankings")

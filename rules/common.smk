@@ -122,16 +122,6 @@ def units_of(w):
     return read_description(found.output.network).n_units
 
 
-def deployed_weights(w):
-    """The weights of a network's configurations."""
-    return layout.deployed_weights(C, place(w), w.seed)
-
-
-def deployed_configurations(w):
-    """The configurations of a network, with the validation accuracies of these weights."""
-    return layout.deployed_configurations(C, place(w), w.seed)
-
-
 def bundles_of(*roles):
     """The bundles of the networks of some roles, of the dial itself without any, for the target of a device."""
     return lambda w: layout.bundles(C, place(w), DEVICES[w.device].target, C.names(*roles) if roles else [w.network])
@@ -146,11 +136,6 @@ for resource in DEVICE_RESOURCES.values():
 def one_at_a_time():
     """Each device's resource, which only jobs on that device use."""
     return {resource: (lambda w, name=name: int(w.device == name)) for name, resource in DEVICE_RESOURCES.items()}
-
-
-def search_settings(*names):
-    """Settings of the searches by name, and those of the scores of blocks, which all of them depend on."""
-    return C.search.model_dump(mode="json", include={*names, "importance_images", "hessian_probes"})
 
 
 # What exporting and linking depend on, here and for the cost model; and another release of IREE makes other code.
@@ -172,11 +157,6 @@ def figure_outputs(figure):
 def at_place(function):
     """``function``, which asks for the study and a place, as an input function or a parameter."""
     return lambda w: function(STUDY, place(w))
-
-
-def comparison_tables():
-    """The comparison tables of all dials."""
-    return [path for dial in DIALS for path in layout.comparison_tables(C, DEVICES, dial)]
 
 
 def clear_the_queue():

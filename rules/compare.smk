@@ -140,7 +140,7 @@ rule compare_recipes:
 rule check_claims:
     """Put the paper's claims, and depthdial's goals, beside what was found."""
     input:
-        tables=comparison_tables(),
+        tables=layout.comparison_tables(C, DEVICES, DIALS),
         recipes=[place.table("recipes") for place in DATA_SETS],
         replays=[place.stage("replay", "summary.parquet") for place in PLACES],
     output:

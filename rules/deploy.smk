@@ -3,15 +3,10 @@
 from depthdial.config.devices import LOCAL
 
 
-def tuning_device(w):
-    """The device on which a target is tuned."""
-    return DEVICES[layout.tuning_device(STUDY, w.target)]
-
-
 rule export:
     """Take out of PyTorch what all configurations share and what is their own."""
     input:
-        weights=deployed_weights,
+        weights=lambda w: layout.deployed_weights(C, place(w), w.seed),
         batchnorm=f"{SEED_FOLDER}/batchnorm.safetensors",
         configurations=f"{SEED_FOLDER}/configurations.json",
         images=IMAGES,
@@ -43,17 +38,17 @@ rule tune:
         compiler="logs/{experiment}/tune/{dataset}-{network}-seed{seed}-{target}.iree.log",
     conda:
         "../envs/deploy.yaml"
-    threads: lambda w: ALL_CORES if tuning_device(w).host == LOCAL else 1
+    threads: lambda w: ALL_CORES if DEVICES[layout.tuning_device(STUDY, w.target)].host == LOCAL else 1
     resources:
         **{
-            resource: (lambda w, name=name: int(tuning_device(w).name == name))
+            resource: (lambda w, name=name: int(DEVICES[layout.tuning_device(STUDY, w.target)].name == name))
             for name, resource in DEVICE_RESOURCES.items()
         },
         mem_mb=rising(1000),
         runtime=rising(30),
     params:
         target=lambda w: plain(TARGETS[w.target]),
-        device=lambda w: tuning_device(w).model_dump(mode="json", exclude={"title"}),
+        device=lambda w: DEVICES[layout.tuning_device(STUDY, w.target)].model_dump(mode="json", exclude={"title"}),
         benchmark=C.benchmark.model_dump(mode="json", include={"rounds", "extra_rounds", "drift_limit"}),
         cache=".cache/depthdial",
         iree=IREE,
@@ -92,7 +87,7 @@ rule link_bundle:
     """Put a bundle together; what can run here passes the numerics gate first."""
     input:
         exported=f"{SEED_FOLDER}/exported",
-        configurations=deployed_configurations,
+        configurations=lambda w: layout.deployed_configurations(C, place(w), w.seed),
         images=IMAGES,
         modules=lambda w: layout.compiled(C, place(w), w.seed, w.target),
     output:

@@ -48,7 +48,7 @@ rule collect_masks:
 rule calibrate_configurations:
     """Take the BatchNorm statistics of the chosen configurations on training images."""
     input:
-        weights=deployed_weights,
+        weights=lambda w: layout.deployed_weights(C, place(w), w.seed),
         images=IMAGES,
         configurations=f"{SEED_FOLDER}/configurations.json",
     output:
@@ -72,7 +72,7 @@ rule calibrate_configurations:
 rule score_configurations:
     """Read the test split for the chosen configurations; nothing that is deployed or measured depends on it."""
     input:
-        weights=deployed_weights,
+        weights=lambda w: layout.deployed_weights(C, place(w), w.seed),
         images=IMAGES,
         configurations=f"{SEED_FOLDER}/configurations.json",
     output:

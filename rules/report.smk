@@ -14,7 +14,7 @@ rule write_report:
         summary=[place.stage("replay", "summary.parquet") for place in PLACES],
         claims=EXPERIMENT.table("claims"),
         recipes=[place.table("recipes") for place in DATA_SETS],
-        tables=comparison_tables(),
+        tables=layout.comparison_tables(C, DEVICES, DIALS),
         recipe_figures=figure_files(STUDY, DATA_SETS, "svg"),
     output:
         page=report(
@@ -53,7 +53,7 @@ rule write_results:
         claims=EXPERIMENT.table("claims"),
         networks=EXPERIMENT.table("networks"),
         recipes=[place.table("recipes") for place in DATA_SETS],
-        tables=comparison_tables(),
+        tables=layout.comparison_tables(C, DEVICES, DIALS),
         figures=figure_files(STUDY, all_places(STUDY), "png"),
     output:
         page=f"{EXPERIMENT.folder}/results.md",

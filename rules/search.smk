@@ -14,7 +14,7 @@ rule ask_masks:
         mem_mb=rising(4000),
         runtime=rising(60),
     params:
-        search=search_settings("strategy", "seed", "batch"),
+        search=C.search.settings("strategy", "seed", "batch"),
         scaling=lambda w: C.evaluation(w.network).scaling,
         shards=C.evaluate.shards,
         code=code_digest("depthdial.search"),
@@ -68,7 +68,7 @@ rule compare_searches:
         mem_mb=rising(4000),
         runtime=rising(120),
     params:
-        search=search_settings("compare", "compare_seeds", "compare_budget"),
+        search=C.search.settings("compare", "compare_seeds", "compare_budget"),
         scaling=lambda w: C.evaluation(w.network).scaling,
         code=code_digest("depthdial.search"),
     script:
@@ -93,7 +93,7 @@ rule run_searches:
         runtime=rising(600, at_most=1440),
         gpu=gpus(C.evaluate.device),
     params:
-        search=search_settings("compare", "compare_seeds", "compare_deep_budget"),
+        search=C.search.settings("compare", "compare_seeds", "compare_deep_budget"),
         settings=lambda w: plain(C.evaluation(w.network)),
         recalibrated=lambda w: C.recalibration(w.network),
         code=code_digest("depthdial.search"),

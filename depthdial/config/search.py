@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -54,6 +54,10 @@ class Search(Section):
     what each finds is held against the best front of all together. 0: searches of such dials are not compared."""
     ablation_masks: int = Field(default=32, ge=1)
     """Masks on which the rules of scaling are compared, with and without recalibration."""
+
+    def settings(self, *names: str) -> dict[str, Any]:
+        """Settings by name as plain values, and those of the scores of units, which all strategies depend on."""
+        return self.model_dump(mode="json", include={*names, "importance_images", "hessian_probes"})
 
     def problem(self, n_blocks: int) -> str | None:
         """What keeps this search from a network of so many blocks, if anything does."""

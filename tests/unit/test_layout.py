@@ -94,11 +94,11 @@ def test_a_device_is_modelled_for_dials_alone_and_only_where_its_latency_is_trad
 
 def test_rankings_are_compared_where_the_truth_is_known() -> None:
     found = experiment(dial("a"), dial("deep", depth=56), search={"exhaustive_blocks": 9})
-    names = [Path(path).stem for path in layout.comparison_tables(found, ["pi"], Place("e", "d", "a"))]
+    names = [Path(path).stem for path in layout.comparison_tables(found, ["pi"], [Place("e", "d", "a")])]
     assert names == ["equal_macs", "skipping", "training", "rankings", "equal_time", "configurations"]
-    assert not any("rankings" in path for path in layout.comparison_tables(found, [], Place("e", "d", "deep")))
+    assert not any("rankings" in path for path in layout.comparison_tables(found, [], [Place("e", "d", "deep")]))
     compared = experiment(dial("deep", depth=56), search={"exhaustive_blocks": 9, "compare_deep_budget": 100})
-    assert any("rankings" in path for path in layout.comparison_tables(compared, [], Place("e", "d", "deep")))
+    assert any("rankings" in path for path in layout.comparison_tables(compared, [], [Place("e", "d", "deep")]))
 
 
 def test_a_dial_is_compared_with_the_control_of_its_shape_of_its_recipe_if_it_can_be() -> None:
@@ -167,11 +167,7 @@ def test_the_page_of_results_shows_tables_and_figures_that_the_workflow_makes(na
 
 
 def _tables(given: Study) -> list[str]:
-    return [
-        path
-        for place in layout.dials(given.experiment)
-        for path in layout.comparison_tables(given.experiment, given.devices, place)
-    ]
+    return layout.comparison_tables(given.experiment, given.devices, layout.dials(given.experiment))
 
 
 def test_a_digest_of_code_that_is_not_there_is_refused() -> None:
