@@ -125,6 +125,13 @@ def search_runs(experiment: Experiment, place: Place, seed: int | str) -> list[s
     return [place.seed(seed, f"searches/shard{shard}.parquet") for shard in range(experiment.evaluate.shards)]
 
 
+def sampled_masks(experiment: Experiment, place: Place, networks: Iterable[str], seeds: Iterable[int]) -> list[str]:
+    """The shards of random masks of those of the networks that are too deep to evaluate all, if there are to be any."""
+    deep = [network for network in networks if experiment.compare.skipped and experiment.too_deep(network)]
+    shards = range(experiment.evaluate.shards)
+    return of_seeds(place, deep, seeds, *(f"samples/shard{shard}.parquet" for shard in shards))
+
+
 def finetuned(experiment: Experiment, network: str) -> bool:
     """Whether a network is trained further on its configurations before it is deployed."""
     return experiment.finetune is not None and experiment.network(network).role == "dial"

@@ -47,6 +47,7 @@ rule compare_networks:
         dial=lambda w: layout.of_seeds(place(w), [w.network], C.seeds, *SEARCHED_FILES, *FINETUNED_FILES),
         control=lambda w: layout.of_seeds(place(w), control_of(C, w.network), C.seeds, *SEARCHED_FILES),
         static=lambda w: layout.of_seeds(place(w), C.names("static"), C.seeds, *STATIC_FILES),
+        samples=lambda w: layout.sampled_masks(C, place(w), [w.network, *control_of(C, w.network)], C.seeds),
     output:
         accuracies=NETWORK.table("accuracies"),
         equal_macs=NETWORK.table("equal_macs"),

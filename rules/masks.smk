@@ -26,6 +26,36 @@ rule evaluate_masks:
         "../workflow_scripts/evaluate_masks.py"
 
 
+rule sample_masks:
+    """Evaluate one shard of random masks at chosen numbers of skipped blocks, of a network too deep to evaluate all."""
+    input:
+        weights=f"{SEED_FOLDER}/weights.safetensors",
+        images=IMAGES,
+        ablation=lambda w: layout.ablation(C, place(w), w.seed),
+    output:
+        masks=f"{SEED_FOLDER}/samples/shard{{shard}}.parquet",
+    log:
+        "logs/{experiment}/sample_masks/{dataset}-{network}-seed{seed}-shard{shard}.log",
+    wildcard_constraints:
+        network=one_of(filter(C.too_deep, C.names())),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=rising(C.evaluate.memory_mb + 2000),
+        runtime=rising(600, at_most=1440),
+        gpu=gpus(C.evaluate.device),
+    params:
+        settings=lambda w: plain(C.evaluation(w.network)),
+        recalibrated=lambda w: C.recalibration(w.network),
+        units=lambda w: C.network(w.network).n_units,
+        skipped=C.compare.skipped,
+        masks=C.compare.skipped_masks,
+        code=code_digest("depthdial.evaluate", "depthdial.networks.masks"),
+    script:
+        "../workflow_scripts/sample_masks.py"
+
+
 rule collect_masks:
     """Put a network's shards together."""
     input:

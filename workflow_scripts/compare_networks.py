@@ -13,7 +13,8 @@ from depthdial.runs.logs import configure_logging
 def main(smk: Any) -> None:
     """Write the tables of one dial."""
     configure_logging(smk.log[0])
-    dials, controls, statics = map(trained_networks, (smk.input.dial, smk.input.control, smk.input.static))
+    given = ([*files, *smk.input.samples] for files in (smk.input.dial, smk.input.control, smk.input.static))
+    dials, controls, statics = map(trained_networks, given)
     write_csv(smk.output.accuracies, accuracies([*dials, *controls, *statics]))
     write_csv(smk.output.equal_macs, equal_macs(dials, controls, statics))
     write_csv(smk.output.skipping, skipping(dials, controls))

@@ -145,8 +145,16 @@ def gap(e: Evidence) -> Claim:
         row = _row(counted, "skipped", str(SKIPPED))
         verdict = HOLDS if row["dial_spread_low"] >= GAP else OPEN
         here = f"{percent(row, 'dial_spread')} over the {row['masks']:.0f} masks measured"
-        if not row["complete"]:
+        if row["sampled"] and not row["complete"]:
+            here += ", drawn at random: the true spread is no smaller"
+        elif not row["complete"]:
             here += ", which are few and chosen: the true spread is no smaller"
+        if not pd.isna(row["control_spread"]):
+            here += f"; constant depth {percent(row, 'control_spread')}"
+        if pd.isna(row["dial_spread_low"]) and not pd.isna(row["dial_apart"]):
+            verdict = HOLDS if row["dial_apart_low"] >= GAP else FAILS if row["dial_apart_high"] < GAP else OPEN
+            here += f"; of this one network, best and worst chosen on half of the images: {percent(row, 'dial_apart')}"
+            here += " on the other half"
         return Claim(claim, SUMMARY, e.subject, here, verdict, "skipping.csv")
     widest = counted.sort_values("dial_spread").to_dict("records")[-1]
     here = f"no ResNet-110 in this experiment; ResNet-{e.depth}: at most {percent(widest, 'dial_spread')}, at "

@@ -28,6 +28,8 @@ class Trained:
     folder: Path
     fine_tuned: bool = False
     """Whether its configurations were trained further before they were deployed."""
+    sampled: tuple[Path, ...] = ()
+    """The tables of random masks at chosen numbers of skipped units, if it has any."""
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -65,6 +67,12 @@ class Trained:
     def masks(self) -> pd.DataFrame:
         """The masks evaluated on the validation split, without the bits."""
         return read_table(self.folder / "masks.parquet", ["mask", "kept", "macs", "n_val", "val_accuracy"])
+
+    @cached_property
+    def samples(self) -> pd.DataFrame | None:
+        """Random masks at chosen numbers of skipped units, as ``masks``, with the bits."""
+        columns = ["mask", "kept", "macs", "n_val", "val_accuracy", "correct"]
+        return pd.concat([read_table(path, columns) for path in self.sampled]) if self.sampled else None
 
     @cached_property
     def evaluated(self) -> dict[str, Any]:
@@ -141,10 +149,16 @@ class Trained:
 
 
 def trained_networks(paths: Iterable[str | Path]) -> list[Trained]:
-    """The trained networks whose weights are among ``paths``, in their order; fine-tuned if ``paths`` say so."""
+    """The trained networks whose weights are among ``paths``, in their order; fine-tuned or sampled if those say so."""
     given = [Path(path) for path in paths]
     return [
-        Trained(path.parent, path.with_name(FINETUNED) in given) for path in given if path.name == "weights.safetensors"
+        Trained(
+            path.parent,
+            path.with_name(FINETUNED) in given,
+            tuple(other for other in given if other.parent == path.parent / "samples"),
+        )
+        for path in given
+        if path.name == "weights.safetensors"
     ]
 
 

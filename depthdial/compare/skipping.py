@@ -6,53 +6,78 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from depthdial.compare.runs import Trained
-from depthdial.statistics.intervals import NOTHING, difference, share
+from depthdial.compare.runs import Trained, bits
+from depthdial.statistics.intervals import NOTHING, Interval, difference, same_images, share
 
 ALL = "all"
 """The row over all masks, whatever they skip."""
-STATISTICS = ("best", "mean", "worst", "spread")
+STATISTICS = ("best", "median", "mean", "worst", "spread")
 
 
 def by_skipped(run: Trained) -> pd.DataFrame:
     """Validation accuracy of one trained network, indexed by the number of skipped blocks, and over all masks.
 
-    Columns: masks, best, mean, worst, spread (best - worst), complete (whether all such masks are evaluated).
+    Columns: masks, best, median, mean, worst, spread (best - worst), complete (whether all such masks are evaluated),
+    sampled (whether they are drawn at random, and not what a search asked for). The last row has no drawn ones.
     """
     n = run.arch.n_units
-    table = run.masks.assign(skipped=n - run.masks["kept"])
-    counts: list[int] = sorted(set(table["skipped"]))
-    groups: list[Any] = [(k, table.loc[table["skipped"] == k, "val_accuracy"], comb(n, k)) for k in counts]
-    groups.append((ALL, table["val_accuracy"], 2**n))
+    drawn = {} if run.samples is None else _groups(run.samples, n)
+    parts = _groups(run.masks, n) | drawn
+    there_are: dict[Any, int] = {k: comb(n, k) for k in range(n + 1)} | {ALL: 2**n}
+    groups: dict[Any, Any] = {k: parts[k] for k in sorted(parts)} | {ALL: run.masks["val_accuracy"]}
     rows = {
         skipped: {
             "masks": len(part),
-            "complete": len(part) == there_are,
+            "complete": len(part) == there_are[skipped],
+            "sampled": skipped in drawn,
             "best": part.max(),
+            "median": part.median(),
             "mean": part.mean(),
             "worst": part.min(),
             "spread": part.max() - part.min(),
         }
-        for skipped, part, there_are in groups
+        for skipped, part in groups.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").infer_objects()
+
+
+def _groups(table: pd.DataFrame, n: int) -> dict[int, Any]:
+    """The accuracies in a table of masks of n units, by the number of skipped ones."""
+    return {n - kept: table.loc[table["kept"] == kept, "val_accuracy"] for kept in set(table["kept"])}
+
+
+def apart(run: Trained, skipped: object) -> Interval:
+    """How far the best and the worst random mask lie apart: chosen on every other image, judged on the images between.
+
+    So what is called the best because its images were easy gains nothing by it. Nothing without random masks.
+    """
+    if run.samples is None or not (run.arch.n_units - run.samples["kept"] == skipped).any():
+        return NOTHING
+    table = run.samples[run.arch.n_units - run.samples["kept"] == skipped]
+    right = np.array([bits(packed, n) for packed, n in zip(table["correct"], table["n_val"], strict=True)])
+    chosen = right[:, ::2].mean(axis=1)
+    return same_images(right[chosen.argmax(), 1::2], right[chosen.argmin(), 1::2])
 
 
 def skipping(dials: Sequence[Trained], controls: Sequence[Trained]) -> pd.DataFrame:
     """A row per number of skipped blocks, then one over all masks; means over seeds on the validation split.
 
-    Columns: skipped, masks (of the first seed), complete (all masks of all seeds are evaluated), seeds; dial_best,
-    dial_mean, dial_worst, dial_spread and the same of the control, with intervals; difference_best and
-    difference_mean (dial - control; Welch), only where complete: the masks of two searches are not comparable.
+    Columns: skipped, masks (of the first seed), complete (all masks of all seeds are evaluated), sampled (the same
+    random ones of all), seeds; dial_best, dial_median, dial_mean, dial_worst, dial_spread and the same of the control,
+    with intervals; difference_best and difference_mean (dial - control; Welch), only where complete or sampled: the
+    masks of two searches are not comparable. Of one seed dial_apart is the spread with its interval over images.
     """
     ours, theirs = [by_skipped(run) for run in dials], [by_skipped(run) for run in controls]
     rows = []
     for skipped in ours[0].index:
         row: dict[str, Any] = {"skipped": skipped, "masks": ours[0].loc[skipped, "masks"]}
         present = [table for table in (*ours, *theirs) if skipped in table.index]
-        row["complete"] = len(present) == len(ours) + len(theirs) and all(t.loc[skipped, "complete"] for t in present)
+        everywhere = len(present) == len(ours) + len(theirs)
+        row["complete"] = everywhere and all(t.loc[skipped, "complete"] for t in present)
+        row["sampled"] = everywhere and all(t.loc[skipped, "sampled"] for t in present)
         row["seeds"] = len(dials)
         values = {
             (role, name): [table.loc[skipped, name] for table in tables if skipped in table.index]
@@ -62,7 +87,9 @@ def skipping(dials: Sequence[Trained], controls: Sequence[Trained]) -> pd.DataFr
         for (role, name), found in values.items():
             row |= share(found).columns(f"{role}_{name}")
         for name in ("best", "mean"):
-            apart = difference(values["dial", name], values["control", name]) if row["complete"] else NOTHING
-            row |= apart.columns(f"difference_{name}")
+            alike = row["complete"] or row["sampled"]
+            between = difference(values["dial", name], values["control", name]) if alike else NOTHING
+            row |= between.columns(f"difference_{name}")
+        row |= (apart(dials[0], skipped) if len(dials) == 1 else NOTHING).columns("dial_apart")
         rows.append(row)
     return pd.DataFrame(rows)

@@ -15,3 +15,8 @@ class Compare(Section):
     shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.25, 0.5, 0.75)
     """Shares of the full network's MACs. For each, and for each static network, the most accurate mask of no more MACs
     is chosen on the validation split and read once on the test split."""
+    skipped: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Numbers of skipped blocks at which networks too deep to evaluate all masks have random ones evaluated, the same
+    for dials and controls, to say how far the best and the worst lie apart."""
+    skipped_masks: int = Field(default=2000, ge=2)
+    """So many for each number; all masks where there are no more."""

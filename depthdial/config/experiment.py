@@ -93,6 +93,11 @@ class Experiment(Section):
                 )
             if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
+            most = max(self.compare.skipped, default=0)
+            if network.searched and self.too_deep(network.name) and most > (network.n_units or 0):
+                problems.append(
+                    f"compare.skipped: {most} blocks cannot be skipped, {network.name} has {network.n_units}"
+                )
         if self.select.cost not in ("macs", *self.benchmark.devices):
             there = ", ".join(("macs", *self.benchmark.devices))
             problems.append(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from depthdial.compare.design import controls, dials_alike
 from depthdial.config.study import Study
-from depthdial.layout import Place, dials, dials_on_devices, of_seeds
+from depthdial.layout import Place, dials, dials_on_devices, of_seeds, sampled_masks
 
 Files = dict[str, str | list[str]]
 
@@ -75,14 +75,26 @@ def _accuracies_of_dials(study: Study, place: Place) -> Files:
     return {"accuracies": [Place(place.experiment, place.dataset, name).table("accuracies") for name in names]}
 
 
+def _skipping_tables(study: Study, place: Place) -> dict[str, tuple[str, str, int]]:
+    experiment = study.experiment
+    roles = {place.network: "dial"} | dict.fromkeys(controls(experiment, place.network), "control")
+    return {
+        path: (name, role, seed)
+        for name, role in roles.items()
+        for seed in experiment.seeds
+        for path in (
+            *of_seeds(place, [name], [seed], "masks.parquet"),
+            *sampled_masks(experiment, place, [name], [seed]),
+        )
+    }
+
+
 def _skipping_runs(study: Study, place: Place) -> list[tuple[str, str, int]]:
-    roles = {place.network: "dial"} | dict.fromkeys(controls(study.experiment, place.network), "control")
-    return [(name, role, seed) for name, role in roles.items() for seed in study.experiment.seeds]
+    return list(_skipping_tables(study, place).values())
 
 
 def _skipping(study: Study, place: Place) -> Files:
-    networks = [place.network, *controls(study.experiment, place.network)]
-    return {"masks": of_seeds(place, networks, study.experiment.seeds, "masks.parquet")}
+    return {"masks": list(_skipping_tables(study, place))}
 
 
 def _cloud(study: Study, place: Place) -> Files:
@@ -119,7 +131,8 @@ FIGURES = (
         "skipping",
         "network",
         "Accuracy on the validation split against the number of skipped blocks, over all masks with so many "
-        "blocks skipped. Lines are means over the seeds, bands span the seeds. Left the network trained with "
+        "blocks skipped; of a network too deep for that, over those that a search asked for or that were drawn at "
+        "random. Lines are means over the seeds, bands span the seeds. Left the network trained with "
         "Stochastic Depth, right the same network trained with constant depth: the wider the gap between best"
         " and worst, the more it matters which blocks are skipped.",
         _skipping,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,13 +18,22 @@ Run = tuple[str, str, int]
 
 
 def draw(style: Style, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
-    """The mask tables of a dial and its controls over all seeds; ``runs`` says whose each of them is."""
+    """The mask tables of a dial and its controls over all seeds; ``runs`` says whose each of them is.
+
+    Where random masks skip so many blocks, they stand in place of those that a search asked for.
+    """
     tables = [
-        read_table(path, columns=["mask", "kept", "val_accuracy"]).assign(network=network, role=role, seed=seed)
+        read_table(path, columns=["mask", "kept", "val_accuracy"]).assign(
+            network=network, role=role, seed=seed, drawn="samples" in Path(path).parts
+        )
         for path, (network, role, seed) in zip(masks, runs, strict=True)
     ]
-    data = skipping_data(pd.concat(tables))
-    note = f"bands: seeds {seeds_of(data)}; all masks, validation split"
+    known = pd.concat(tables)
+    known = known[known["drawn"] | ~known.groupby(["network", "seed", "kept"])["drawn"].transform("any")]
+    data = skipping_data(known)
+    at = sorted(set((known["mask"].str.len() - known["kept"])[known["drawn"]]))
+    which = f"masks of the searches, at {', '.join(map(str, at))} skipped random ones" if at else "all masks"
+    note = f"bands: seeds {seeds_of(data)}; {which}, validation split"
     return Drawing(picture(data, style), data, note)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import total_ordering
+from itertools import combinations
+from math import comb
 
 
 @total_ordering
@@ -62,6 +65,17 @@ class Mask:
 
     def __lt__(self, other: Mask) -> bool:
         return self.bits < other.bits
+
+
+def sampled_masks(n: int, skipped: int, count: int) -> list[Mask]:
+    """``count`` random masks that skip so many of n units, always the same ones; all of them if there are no more."""
+    if comb(n, skipped) <= count:
+        return [Mask.from_kept(n, set(range(n)) - set(away)) for away in combinations(range(n), skipped)]
+    generator = random.Random(f"{n} {skipped}")
+    found: set[Mask] = set()
+    while len(found) < count:
+        found.add(Mask.from_kept(n, set(range(n)) - set(generator.sample(range(n), skipped))))
+    return sorted(found)
 
 
 def all_masks(n: int) -> Iterator[Mask]:

@@ -27,7 +27,8 @@ SENTENCES = {
     "equal_time": "The configuration that is most accurate on the validation split among those measured no slower than "
     "each budget; the budgets are the static networks' medians and shares of the full network's. Test accuracy of one "
     "seed with Wilson's interval; differences are on the same images (Agresti and Min, 95 %).",
-    "skipping": "Validation accuracy over all masks that skip so many blocks; means over the seeds with 95 % intervals "
+    "skipping": "Validation accuracy over all masks that skip so many blocks; of a network too deep for that over "
+    "those that a search asked for, or random ones where the table says so. Means over the seeds with 95 % intervals "
     "(Student's t; differences Welch's t).",
     "rankings": "The front that each strategy of search finds, as a share of the true hypervolume; of a network too "
     "deep to evaluate all masks, as a share of what all strategies found together. Means over the training seeds with "

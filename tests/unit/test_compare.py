@@ -18,16 +18,18 @@ from depthdial.compare.equal import configurations, equal_macs, equal_time
 from depthdial.compare.findings import ALIKE, LESS, MORE, Finding, against_static, as_accurate
 from depthdial.compare.rankings import rankings
 from depthdial.compare.recipes import differing, front_hypervolume, recipes
-from depthdial.compare.runs import Trained
+from depthdial.compare.runs import Trained, trained_networks
 from depthdial.compare.skipping import skipping
 from depthdial.compare.training import trained_table, training_time
 from depthdial.evaluate.budgets import best_within
+from depthdial.evaluate.results import Evaluation
+from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.networks.configurations import Configuration, ConfigurationSet, write_configurations
 from depthdial.networks.families.he_shapes import Architecture
-from depthdial.networks.masks import Mask
+from depthdial.networks.masks import Mask, sampled_masks
 from depthdial.report.findings import headline, off_front
 from depthdial.statistics.intervals import Interval, difference, mean, measured_ratio, paired, ratio, same_images, share
-from tests.rigs.trained import plant
+from tests.rigs.trained import N_IMAGES, packed, plant
 
 FULL, HALF, ONE = "111111", "101010", "100000"
 
@@ -214,6 +216,45 @@ def test_masks_of_a_search_are_not_compared(dials: list, controls: list) -> None
     assert math.isnan(found.loc[4, "difference_mean"])
     assert not found.loc["all", "complete"]
     assert found.loc[3, "complete"]
+
+
+def test_random_masks_stand_for_all_of_a_deep_network(dials: list, controls: list, statics: list) -> None:
+    """At 3 skipped the tables of searches are put aside for what was drawn, in two shards."""
+    n, drawn = 6, sampled_masks(6, 3, 10)
+    assert len(set(drawn)) == 10
+    assert drawn == sampled_masks(6, 3, 10)
+    assert all(len(mask.skipped) == 3 for mask in drawn)
+    assert len(sampled_masks(n, 3, 20)) == 20 == len(sampled_masks(n, 3, 2000))
+    runs = []
+    for run, top in ((dials[0], 0.9), (controls[0], 0.6)):
+        (run.folder / "samples").mkdir()
+        given = np.linspace(0.1, top, 10)
+        for shard, part in enumerate((slice(0, 4), slice(4, 10))):
+            evaluation = Evaluation(tuple(drawn[part]), N_IMAGES, packed(given[part], np.random.default_rng(0)))
+            write_masks(run.folder / f"samples/shard{shard}.parquet", mask_table(run.arch, evaluation), {})
+        paths = [
+            run.folder / name for name in ("weights.safetensors", "samples/shard0.parquet", "samples/shard1.parquet")
+        ]
+        runs += trained_networks(paths)
+    table = skipping([runs[0]], [runs[1]]).set_index("skipped")
+    three = table.loc[3]
+    assert three["sampled"]
+    assert not three["complete"]
+    assert three["masks"] == 10
+    assert three["dial_best"] == pytest.approx(0.9, abs=0.01)
+    assert three["dial_median"] == pytest.approx(0.5, abs=0.01)
+    assert three["dial_worst"] == pytest.approx(0.1, abs=0.01)
+    assert three["difference_mean"] == pytest.approx(0.15, abs=0.01)
+    assert three["dial_apart_low"] < 0.8 < three["dial_apart_high"]
+    assert not table.loc[2, "sampled"]
+    assert math.isnan(table.loc[2, "dial_apart"])
+    wide = table.reset_index()
+    wide.loc[3, "skipped"] = 37
+    found = verdicts(claims([evidence(dials, controls, statics, skipping=wide, depth=110)]))
+    gap = found["ResNet-110, 37 of 54 blocks skipped"]
+    assert gap.verdict == HOLDS
+    assert "drawn at random: the true spread is no smaller" in gap.here
+    assert "of this one network" in gap.here
 
 
 def test_training_time(dials: list, controls: list, statics: list) -> None:
