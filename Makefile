@@ -15,10 +15,12 @@ help:  ## list the targets
 
 demo: env  ## run the default experiment and name its report and figures
 	@$(BIN)/depthdial machine
+	@$(BIN)/depthdial config check $(CONFIG)
 	@snakemake --cores all --rerun-incomplete --configfile $(CONFIG)
 	@$(BIN)/depthdial results $(CONFIG)
 
 publish: env  ## run CIFAR-10 (hours) and write docs/results.md with its tables and figures
+	@$(BIN)/depthdial config check $(PUBLISHED)
 	@snakemake --cores all --rerun-incomplete --configfile $(PUBLISHED)
 	@$(BIN)/depthdial publish $(PUBLISHED)
 
@@ -37,7 +39,7 @@ env: $(VENV)/complete  ## create the environment in .venv from requirements.lock
 $(VENV)/complete: requirements.lock
 	@bash envs/setup.sh $(PYTHON) $(VENV)
 
-schema: env  ## regenerate config/schema.json and the reference in docs/configuration.md
+schema: env  ## regenerate the JSON schemas in config/ and the reference in docs/configuration.md
 	@$(BIN)/depthdial config reference
 
 docs: schema  ## redraw the graph of the rules in docs/rulegraph.md

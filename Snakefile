@@ -3,12 +3,6 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# `--configfile FILE` replaces the default experiment; merged, two experiments would mix.
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

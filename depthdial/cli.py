@@ -17,6 +17,8 @@ from depthdial.replay.cli import app as schedule
 from depthdial.report.cli import publish, results
 from depthdial.runs.machine import lacks
 
+ROOT = Path(__file__).parents[1]
+"""The checkout, from which the paths of devices, targets and traces files count, as they do for the workflow."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(deploy)
 app.add_typer(schedule)
@@ -39,6 +41,21 @@ def machine() -> None:
     """Say what this machine lacks for a run: Snakemake itself may end with less of a sentence."""
     if problems := lacks(sys.executable, Path.cwd(), os.environ):
         raise DepthDialError("this machine is not ready:\n  " + "\n  ".join(problems))
+
+
+@config.command("check")
+def check_config(file: Path) -> None:
+    """Say all that is wrong with an experiment's FILE and with what it names, or that nothing is.
+
+    Devices, targets, traces and the images are looked at by the functions by which the workflow does, when it starts.
+    """
+    from depthdial.config.study import read_study
+    from depthdial.data.fingerprint import fingerprints
+
+    experiment = read_study([file], {}, ROOT).experiment
+    fingerprints(experiment.datasets, plan=False)
+    networks = len(experiment.networks) * len(experiment.datasets) * len(experiment.seeds)
+    typer.echo(f"{file}: valid; experiment {experiment.experiment} trains {networks} networks")
 
 
 @app.callback()

@@ -11,7 +11,8 @@ sys.path.insert(0, workflow.basedir)
 
 from depthdial import layout
 from depthdial.compare.design import claims_dials, control_of, training_settings
-from depthdial.config.study import load_study
+from depthdial.config.load import DEFAULT
+from depthdial.config.study import read_study
 from depthdial.data.fingerprint import fingerprints
 from depthdial.errors import DepthDialError
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, style_of
@@ -26,12 +27,14 @@ from depthdial.runs.orphans import cancel_orphans
 from depthdial.runs.progress import StageLine
 from depthdial.runs.provenance import code_digest, versions
 
+# `--configfile FILE` replaces the default experiment; merged, two experiments would mix. Snakemake has parsed FILE before
+# it comes here, with the last of two equal keys; what counts is what is read here, with the reader of all files.
+CONFIG_FILES = [Path(os.path.relpath(file)) for file in workflow.overwrite_configfiles]
+if not CONFIG_FILES:
+    CONFIG_FILES = [DEFAULT if DEFAULT.is_file() else Path(workflow.basedir) / DEFAULT]
+    workflow.configfiles.extend(map(str, CONFIG_FILES))
 try:
-    STUDY = load_study(
-        config,
-        where=", ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
-        root=Path(workflow.basedir),
-    )
+    STUDY = read_study(CONFIG_FILES, workflow.config_settings.config, root=Path(workflow.basedir))
     # Jobs need not look again, and may run where no images are.
     images = STUDY.experiment.datasets if workflow.is_main_process else []
     FINGERPRINTS = defaultdict(str, fingerprints(images, plan=workflow.output_settings.dryrun))

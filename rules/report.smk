@@ -42,11 +42,6 @@ rule write_report:
         "../workflow_scripts/write_report.py"
 
 
-CONFIG_FILE = (
-    os.path.relpath(workflow.overwrite_configfiles[0]) if workflow.overwrite_configfiles else "config/config.yaml"
-)
-
-
 rule write_results:
     """Write the comparisons as a page for the repository; `depthdial publish` copies it with what it shows."""
     input:
@@ -66,8 +61,8 @@ rule write_results:
         runtime=rising(10),
     params:
         title=f"Results of the experiment {C.experiment}",
-        command=f"snakemake --cores all --configfile {CONFIG_FILE}",
-        publish=f"depthdial publish {CONFIG_FILE}",
+        command=f"snakemake --cores all --configfile {CONFIG_FILES[0]}",
+        publish=f"depthdial publish {CONFIG_FILES[0]}",
         deployed=C.deploy.seed,
         dials=dial_parts(STUDY),
         recipes=recipe_tables(STUDY),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from depthdial.config.base import Name, Section
+from depthdial.config.base import Name, Section, Seed
 
 
 class CostModel(Section):
@@ -16,7 +16,7 @@ class CostModel(Section):
     """Masks that are compiled and measured to fit the model."""
     held_out: int = Field(default=8, ge=2, le=19)
     """Further masks that are measured only to tell the model's error."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of the choice of masks."""
 
 
@@ -25,7 +25,7 @@ class Benchmark(Section):
 
     devices_file: str = "config/devices.yaml"
     """The devices file. A relative path counts from the folder of the Snakefile."""
-    devices: tuple[Name, ...] = Field(default=("local",), min_length=1)
+    devices: tuple[Name, ...] = Field(default=("local",), min_length=1, max_length=200)
     """Names of the devices to measure on, from the devices file."""
     rounds: int = Field(default=5, ge=3, le=1000)
     """Rounds that must hold up. A round measures every configuration once, in random order, between two windows of the
@@ -50,7 +50,7 @@ class Benchmark(Section):
     """Resamples of the bootstrap that gives the intervals."""
     energy_samples: int = Field(default=20, ge=3, le=10_000)
     """Least number of power samples in a window; with fewer, its energy is not valid."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of the random orders and of the bootstrap."""
     cost_model: CostModel = CostModel()
     """The model of the latency of every mask."""

@@ -1,4 +1,4 @@
-"""``depthdial config``: check a configuration, regenerate what is generated from the schema."""
+"""``depthdial config``: what is generated from the schema. ``check`` looks at images too: see ``depthdial.cli``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,12 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="Check configurations; regenerate schema and reference.")
 
 
-@app.command("check")
-def check_config(file: Path) -> None:
-    """Say all that is wrong with an experiment's FILE, or that nothing is."""
-    from depthdial.config.load import read_experiment
-
-    experiment = read_experiment(file)
-    networks = len(experiment.networks) * len(experiment.datasets) * len(experiment.seeds)
-    typer.echo(f"{file}: valid; experiment {experiment.experiment} trains {networks} networks")
-
-
 @app.command()
 def reference(root: Path = Path()) -> None:
-    """Write config/schema.json and docs/configuration.md anew from the schema."""
-    from depthdial.config.reference import reference_text, schema_text
+    """Write the JSON schemas in config/ and docs/configuration.md anew from the models."""
+    from depthdial.config.reference import FILES, reference_text, schema_text
     from depthdial.files import write_text
 
-    write_text(root / "config" / "schema.json", schema_text())
+    for name, (model, _, _) in FILES.items():
+        write_text(root / "config" / name, schema_text(model))
     write_text(root / "docs" / "configuration.md", reference_text())

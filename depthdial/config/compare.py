@@ -12,7 +12,7 @@ from depthdial.config.base import Section
 class Compare(Section):
     """Costs at which networks are compared, beside those of the static networks."""
 
-    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.25, 0.5, 0.75)
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.25, 0.5, 0.75), max_length=50)
     """Shares of the full network's MACs. For each, and for each static network, the most accurate mask of no more MACs
     is chosen on the validation split and read once on the test split."""
     skipped: tuple[Annotated[int, Field(ge=0)], ...] = ()

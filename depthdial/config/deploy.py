@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat
 
-from depthdial.config.base import Section
+from depthdial.config.base import Name, Section, Seed
 
 
 class Deploy(Section):
@@ -14,9 +14,9 @@ class Deploy(Section):
 
     targets_file: str = "config/targets.yaml"
     """The file that describes the targets, relative to the Snakefile."""
-    targets: tuple[str, ...] = Field(default=("host",), min_length=1)
+    targets: tuple[Name, ...] = Field(default=("host",), min_length=1, max_length=200)
     """Names of targets in that file to compile for."""
-    seed: int = 0
+    seed: Seed = 0
     """The training seed whose networks are measured on devices and replayed."""
     gate_images: int = Field(default=3, ge=1, le=16)
     """Fixed inputs on which every configuration is compared with PyTorch; the last is noise, the rest are images."""

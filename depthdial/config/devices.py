@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, StringConstraints, model_validator
 
-from depthdial.config.base import Name, Section
+from depthdial.config.base import Name, Section, Title
 from depthdial.config.problems import report, validate
+from depthdial.config.yaml_file import read_yaml
 from depthdial.errors import ConfigError
 
 LOCAL = "local"
@@ -109,7 +108,7 @@ class Device(Section):
 
     name: Name
     """Identity of the device in file names and figures."""
-    title: str | None = Field(default=None, max_length=60)
+    title: Title | None = None
     """What figures and tables call it; the name if absent."""
     host: Destination = LOCAL
     """`local`, or an SSH destination: usually an alias of your own ssh_config, whose keys, agents, jump hosts and
@@ -160,7 +159,7 @@ class Device(Section):
 class Devices(Section):
     """The devices file."""
 
-    devices: tuple[Device, ...] = Field(min_length=1)
+    devices: tuple[Device, ...] = Field(min_length=1, max_length=200)
     """The devices, each with a name of its own."""
 
     @model_validator(mode="after")
@@ -178,11 +177,7 @@ def load_devices(
 
     Raises ConfigError with every problem at once.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error})") from None
-    devices = {device.name: device for device in validate(Devices, values, str(path)).devices}
+    devices = {device.name: device for device in validate(Devices, read_yaml(path), str(path)).devices}
     wanted = list(devices) if names is None else list(names)
     problems = [
         f"devices: there is no device {name!r}; there are {', '.join(devices)}"

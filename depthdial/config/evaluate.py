@@ -19,16 +19,16 @@ class Evaluate(Section):
     """BatchNorm statistics of masks: the network's `own`; `recalibrated`: taken anew for every mask from training
     images without augmentation; `blend`: the mean of both. `auto`: recalibrated for networks trained here; for adopted
     ones whichever is most accurate on validation images, over the masks on which scalings are compared."""
-    calibration_images: int = Field(default=512, ge=2)
+    calibration_images: int = Field(default=512, ge=2, le=10_000_000)
     """Training images for recalibration, drawn once; all of them if the split is smaller."""
-    batch_size: int = Field(default=512, ge=1)
+    batch_size: int = Field(default=512, ge=1, le=1_000_000)
     """Images in one call of a block. A longer split is cut into batches; on a shorter one several prefixes
     share a call."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Type of convolutions and activations; BatchNorm statistics and the classifier are always float32."""
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:[0-9]{1,3})?)$")
     """Where masks are evaluated: `cpu`, `cuda` or `cuda:N`."""
-    memory_mb: int = Field(default=2048, ge=64)
+    memory_mb: int = Field(default=2048, ge=64, le=10_000_000)
     """Bound on a job's activations in MiB; validation images that do not fit take further passes."""
     shards: int = Field(default=1, ge=1, le=1024)
     """Jobs among which the masks of one network are split, along prefixes."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import Field, model_validator
 
-from depthdial.config.base import Name, Section
+from depthdial.config.base import Name, Section, Seed
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.compare import Compare
 from depthdial.config.data import Dataset
@@ -29,6 +29,8 @@ DEFAULT_NETWORKS = (
     Network(name="resnet14", role="static", depth=14),
     Network(name="resnet8", role="static", depth=8),
 )
+MOST_JOBS = 100_000
+"""Jobs of a workflow; the scale of the paper is under two thousand."""
 
 
 SHARES: dict[str, bool | float] = {"own": False, "blend": 0.5, "recalibrated": True}
@@ -40,13 +42,13 @@ class Experiment(Section):
 
     experiment: Name = "digits"
     """Name of the experiment; its results live under results/<experiment>/."""
-    datasets: tuple[Dataset, ...] = Field(default=(DIGITS,), min_length=1)
+    datasets: tuple[Dataset, ...] = Field(default=(DIGITS,), min_length=1, max_length=100)
     """The image sets; every network is trained on each of them."""
-    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0, 1), min_length=1, max_length=100)
     """Training seeds: one run per data set, network and seed."""
-    recipes: tuple[Recipe, ...] = Field(default=(Recipe(),), min_length=1)
+    recipes: tuple[Recipe, ...] = Field(default=(Recipe(),), min_length=1, max_length=100)
     """Named training recipes."""
-    networks: tuple[Network, ...] = Field(default=DEFAULT_NETWORKS, min_length=1)
+    networks: tuple[Network, ...] = Field(default=DEFAULT_NETWORKS, min_length=1, max_length=200)
     """The networks to train."""
     evaluate: Evaluate = Evaluate()
     """How masks are evaluated."""
@@ -103,11 +105,28 @@ class Experiment(Section):
             problems.append(
                 f"select.cost: {self.select.cost!r} is neither macs nor a device of the benchmark ({there})"
             )
+        if self.deploy.seed not in self.seeds:
+            problems.append(
+                f"deploy.seed: {self.deploy.seed} is not among the seeds that are trained "
+                f"({', '.join(map(str, self.seeds[:8]))}); networks of one of these are deployed"
+            )
+        if (jobs := self._evaluation_jobs()) > MOST_JOBS:
+            problems.append(
+                f"seeds, datasets, networks, evaluate.shards, search.generations: {jobs:,} jobs of evaluation alone; "
+                f"Snakemake plans at most {MOST_JOBS:,} in bearable time, so give fewer"
+            )
         if not any(network.role == "dial" for network in self.networks):
             problems.append("networks: none has role dial, so there is nothing to turn; give one role: dial")
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _evaluation_jobs(self) -> int:
+        """Jobs that train networks and evaluate their masks, or more."""
+        searched = sum(network.searched for network in self.networks)
+        deep = sum(network.searched and not self.all_masks_known(network.name) for network in self.networks)
+        shards = self.evaluate.shards * (searched - deep + deep * self.search.generations)
+        return len(self.datasets) * len(self.seeds) * (len(self.networks) + shards)
 
     def network(self, name: str) -> Network:
         """The network of that name."""

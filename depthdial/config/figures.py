@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from depthdial.config.base import Section
+from depthdial.config.traces import TraceName
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -24,7 +25,7 @@ class Figures(Section):
     """Colour of the clairvoyant oracle."""
     neutral: Colour = "#6E6E6E"
     """Colour of everything in the background."""
-    trace: str = "drain"
+    trace: TraceName = "drain"
     """The held-out trace that is drawn step by step: the beginning of its name."""
     width_mm: float = Field(default=88.0, ge=40, le=400)
     """Width of a figure of one column."""

@@ -42,9 +42,9 @@ class Network(Section):
     """Where the network comes from. `he_resnet`: the CIFAR ResNets of He et al. (2016), given by `depth` and `width`.
     `torchvision`, `timm`: the libraries, by the name of the `model`; timm is an optional extra, `depthdial[timm]`.
     `module`: a function of yours; see docs/own-networks.md."""
-    depth: int | None = Field(default=None, ge=8)
+    depth: int | None = Field(default=None, ge=8, le=1202)
     """Of `he_resnet`, layers: 6m + 2 (8, 14, 20, 32, 44, 56, 110)."""
-    width: int = Field(default=16, ge=1)
+    width: int = Field(default=16, ge=1, le=1024)
     """Of `he_resnet`, channels of the first stage."""
     model: str | None = None
     """Of `torchvision` and `timm`, the network's name there: `resnet50`, `vit_tiny_patch16_224`."""

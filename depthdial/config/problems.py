@@ -11,6 +11,10 @@ from pydantic import BaseModel, ValidationError
 from depthdial.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST = 25
+"""Problems that a message names; further ones are counted."""
+LONGEST = 400
+"""Characters of a line of a message."""
 
 
 def validate(model: type[Model], values: Any, where: str) -> Model:
@@ -19,7 +23,8 @@ def validate(model: type[Model], values: Any, where: str) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         problems = describe(error, model) + _behind(error, model, values)
-        raise ConfigError(report(where, list(dict.fromkeys(problems)))) from None
+        unnamed = max(0, error.error_count() - MOST)
+        raise ConfigError(report(where, list(dict.fromkeys(problems)), unnamed)) from None
 
 
 def _behind(error: ValidationError, model: type[BaseModel], values: Any) -> list[str]:
@@ -48,16 +53,20 @@ def _behind(error: ValidationError, model: type[BaseModel], values: Any) -> list
     return []
 
 
-def report(where: str, problems: list[str]) -> str:
-    """One message for all ``problems`` of the file ``where``."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{where}: {count}; nothing was started\n" + "\n".join(f"  - {problem}" for problem in problems)
+def report(where: str, problems: list[str], unnamed: int = 0) -> str:
+    """One message for all ``problems`` of the file ``where``, of which so many ``unnamed`` ones are not in the list."""
+    total = len(problems) + unnamed
+    count = "1 problem" if total == 1 else f"{total} problems"
+    named = problems[:MOST]
+    more = [f"... and {total - len(named)} more"] if total > len(named) else []
+    lines = [f"  - {problem}" for problem in [*named, *more]]
+    return f"{where}: {count}; nothing was started\n" + "\n".join(lines)
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A line for each problem of a validation: key, what was wrong, the value found."""
+    """A line for each of the first problems of a validation: key, what was wrong, the value found."""
     lines = []
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False)[:MOST]:
         key = _path(item["loc"])
         if item["type"] == "too_short" and item["input"]:
             continue  # its elements are faulty; they are named themselves
@@ -69,8 +78,14 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
             for text in item["msg"].removeprefix("Value error, ").splitlines():
                 lines.append(f"{key}.{text}" if key else text)
         else:
-            lines.append(f"{key}: {_lower(item['msg'])}, got {item['input']!r}")
-    return lines
+            lines.append(f"{key}: {_lower(item['msg'])}, got {shown(item['input'])}")
+    return [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines]
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, long ones cut."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _lower(text: str) -> str:

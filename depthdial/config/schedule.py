@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from depthdial.config.base import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Levels = tuple[Annotated[float, Field(ge=0)], ...]
+Levels = Annotated[tuple[Annotated[float, Field(ge=0, le=1e9)], ...], Field(max_length=1000)]
+MOST_CELLS = 20_000
+"""Cells of a grid."""
 AxisName = Literal["battery", "reserve", "deadline", "rate", "slowdown", "temperature"]
 
 
@@ -33,7 +36,7 @@ class Grid(Section):
     """Arrivals per second. Without levels, the mean rate of the traces holds in every cell."""
     slowdown: Levels = ()
     """Latency as a multiple of the measured one. Without levels, the selector scales deadlines instead."""
-    temperature_c: tuple[float, ...] = ()
+    temperature_c: Annotated[tuple[Annotated[float, Field(ge=-273, le=1000)], ...], Field(max_length=1000)] = ()
     """Temperatures of the device in degrees Celsius, with one slowdown for each."""
     temperature_slowdown: Levels = ()
     """The slowdown at each temperature level."""
@@ -53,7 +56,23 @@ class Grid(Section):
         for name in ("deadline_relative", "deadline_ms", "rate_hz", "slowdown", "temperature_slowdown"):
             if any(level <= 0 for level in getattr(self, name)):
                 raise ValueError(f"{name}: levels must be above 0")
+        if (cells := math.prod(self.axes().values())) > MOST_CELLS:
+            raise ValueError(
+                f"{cells:,} cells, all combinations of the levels; at most {MOST_CELLS:,} are solved: give fewer levels"
+            )
         return self
+
+    def axes(self) -> dict[str, int]:
+        """Axis to number of its levels, of those that have any."""
+        levels = {
+            "battery": self.battery,
+            "reserve": self.reserve,
+            "deadline": self.deadline_relative or self.deadline_ms,
+            "rate": self.rate_hz,
+            "slowdown": self.slowdown,
+            "temperature": self.temperature_c,
+        }
+        return {name: len(values) for name, values in levels.items() if values}
 
 
 class Floor(Section):
@@ -87,20 +106,20 @@ class Schedule(Section):
     """The conditions."""
     quantile: Literal["median", "p90", "p99"] = "p99"
     """The quantile of the measured latency that must meet the deadline."""
-    resident: PositiveInt = 4
+    resident: Annotated[int, Field(ge=1, le=60)] = 4
     """K: the most configurations that stay loaded."""
-    memory_bytes: PositiveInt | None = None
+    memory_bytes: Annotated[int, Field(gt=0, le=2**62)] | None = None
     """Bound on the resident bytes of the loaded configurations together; null: none."""
-    horizon_h: PositiveFloat = 24.0
+    horizon_h: Annotated[float, Field(gt=0, le=1e6)] = 24.0
     """Hours that one charge must last."""
     charge_relative: Annotated[float, Field(ge=0)] | None = 0.2
     """The charge, from 0 (what the cheapest configuration would draw for the planned load over the horizon) to 1
     (what the full network would)."""
-    charge_j: PositiveFloat | None = None
+    charge_j: Annotated[float, Field(gt=0, le=1e15)] | None = None
     """The charge in joules; instead of charge_relative. If no plan keeps it, it is refused; a relative one yields."""
     utilisation: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Greatest share of the time that inference may take: rate x latency."""
-    floors: tuple[Floor, ...] = ()
+    floors: tuple[Floor, ...] = Field(default=(), max_length=100)
     """Accuracy floors."""
     monotone: bool = True
     """Never a costlier configuration at lower battery or reserve, all else equal."""
@@ -112,7 +131,7 @@ class Schedule(Section):
     """Axis -> weight of each of its levels; axes not named are estimated from the training traces."""
     smoothing: Annotated[float, Field(gt=0, le=1)] = 0.02
     """Share of the probability spread evenly over all cells, so that cells never seen are chosen with care."""
-    time_limit_s: PositiveFloat = 30.0
+    time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 30.0
     """Limit for one solve; a table not proven optimal by then is refused."""
     selector: Selector = Selector()
     """The runtime selector."""
@@ -121,4 +140,12 @@ class Schedule(Section):
     def _charge(self) -> Self:
         if (self.charge_relative is None) == (self.charge_j is None):
             raise ValueError("give charge_relative or charge_j (the other as null), one of them and not both")
+        axes = self.grid.axes()
+        named = [("floors", axis) for floor in self.floors for axis in floor.where]
+        for key, axis in [*named, *(("probabilities", axis) for axis in self.probabilities)]:
+            if axis not in axes:
+                raise ValueError(f"{key}: the grid has no axis {axis}; it has {', '.join(axes)}")
+        for axis, weights in self.probabilities.items():
+            if len(weights) != axes[axis] or sum(weights) <= 0:
+                raise ValueError(f"probabilities.{axis}: {axes[axis]} weights, one for each level, and not all 0")
         return self

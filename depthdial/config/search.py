@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from depthdial.config.base import Section
+from depthdial.config.base import Section, Seed
 
 Strategy = Literal[
     "exhaustive",
@@ -33,26 +33,26 @@ class Search(Section):
     """Networks of at most so many blocks have all 2^n masks evaluated; deeper ones are searched."""
     strategy: Strategy = "surrogate"
     """The search of deeper networks; with `exhaustive` they are refused."""
-    generations: int = Field(default=12, ge=1)
+    generations: int = Field(default=12, ge=1, le=1000)
     """Generations of that search; each is one round of evaluation jobs."""
-    batch: int = Field(default=64, ge=1)
+    batch: int = Field(default=64, ge=1, le=100_000)
     """Masks of a generation, for strategies that can choose: `nsga2`, `surrogate`; beam of `construction`."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of that search."""
-    importance_images: int = Field(default=128, ge=1)
+    importance_images: int = Field(default=128, ge=1, le=1_000_000)
     """Training images for the Fisher information and the Hessian's trace."""
-    hessian_probes: int = Field(default=8, ge=1)
+    hessian_probes: int = Field(default=8, ge=1, le=10_000)
     """Random vectors of Hutchinson's estimator."""
-    compare: tuple[Strategy, ...] = STRATEGIES
+    compare: tuple[Strategy, ...] = Field(default=STRATEGIES, max_length=len(STRATEGIES) + 1)
     """Strategies compared against the truth of networks with all masks evaluated."""
-    compare_seeds: int = Field(default=3, ge=1)
+    compare_seeds: int = Field(default=3, ge=1, le=1000)
     """Search seeds of the strategies that are random."""
     compare_budget: float = Field(default=0.5, gt=0, le=1)
     """Block evaluations that each may spend, as a share of those of all masks."""
-    compare_deep_budget: int = Field(default=0, ge=0)
+    compare_deep_budget: int = Field(default=0, ge=0, le=10**9)
     """Block evaluations that each may spend on a dial too deep to evaluate all masks; nobody knows its true front, so
     what each finds is held against the best front of all together. 0: searches of such dials are not compared."""
-    ablation_masks: int = Field(default=32, ge=1)
+    ablation_masks: int = Field(default=32, ge=1, le=100_000)
     """Masks on which the rules of scaling are compared, with and without recalibration."""
 
     def settings(self, *names: str) -> dict[str, Any]:

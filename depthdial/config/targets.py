@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from depthdial.config.base import Name, Section
-from depthdial.config.load import read_yaml
 from depthdial.config.problems import validate
+from depthdial.config.yaml_file import read_yaml
 from depthdial.errors import ConfigError
 
 TRIPLES = {"x86_64-unknown-linux-gnu": "x86_64", "aarch64-unknown-linux-gnu": "aarch64"}

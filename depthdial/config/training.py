@@ -34,11 +34,11 @@ class Recipe(Section):
 
     name: Name = "fast"
     """Name by which networks refer to the recipe."""
-    epochs: int = Field(default=40, ge=1)
+    epochs: int = Field(default=40, ge=1, le=100_000)
     """Passes over the training split."""
-    batch_size: int = Field(default=64, ge=2)
+    batch_size: int = Field(default=64, ge=2, le=1_000_000)
     """Images per step; one gate per unit is drawn per mini-batch."""
-    accumulate: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1, le=1_000_000)
     """Parts in which a mini-batch is taken where it does not fit into memory; their gradients are added up. BatchNorm
     normalises by each part."""
     optimiser: Literal["sgd", "adamw"] = "sgd"
@@ -57,7 +57,7 @@ class Recipe(Section):
     """L2 penalty (of `adamw` decay) on convolutions and matrices; biases, norms and single tokens are exempt."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes."""
-    crop_padding: int = Field(default=1, ge=0)
+    crop_padding: int = Field(default=1, ge=0, le=256)
     """Pixels of zeros around the image before a random crop to its size; 0: no shift."""
     horizontal_flip: bool = False
     """Whether images are mirrored with probability one half."""
@@ -68,7 +68,7 @@ class Recipe(Section):
     """Sandwich steps, for dials; absent: Stochastic Depth alone."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass (autocast); weights stay in float32."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")
     """Where the network is trained: `cpu`, `cuda`, `cuda:N`; `auto` takes a GPU if the machine has one. On a cluster
     a training job asks for a GPU if this says `cuda`."""
     channels_last: bool = True

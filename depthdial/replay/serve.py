@@ -98,15 +98,14 @@ def serve(run: Run, table: ScheduleTable, trace: Trace, *, per_step: int = 1) ->
         run(name, 0)
     charge = charge_for(table, trace)
     left, number, rows = charge, 0, []
-    remaining = np.interp(np.linspace(0, 1, trace.steps, endpoint=False), np.linspace(0, 1, 101), plan([trace]))
+    remaining = np.interp(trace.elapsed, np.linspace(0, 1, 101), plan([trace]))
+    rate = trace.rate_hz
     for t in range(trace.steps):
         left -= float(trace.background[t]) * charge
         if left <= 0:
             break
         deadline = float(trace.deadline_ms[t])
-        moment = Moment(
-            float(trace.time_s[t]), deadline, float(arrivals[t]) / trace.step_s, left, charge, float(remaining[t])
-        )
+        moment = Moment(float(trace.time_s[t]), deadline, float(rate[t]), left, charge, float(remaining[t]))
         chosen = policy.choose(moment)
         latencies = [timed_ms(run, names[chosen], number + i) for i in range(per_step)]
         number += per_step

@@ -73,7 +73,7 @@ def plan(traces: Sequence[Trace]) -> NDArray[np.float64]:
     curves = []
     for trace in traces:
         done = np.concatenate([[0.0], np.cumsum(trace.arrivals)])
-        moments = np.linspace(0, 1, trace.steps + 1)
+        moments = np.append(trace.elapsed, 1.0)
         curves.append(1 - np.interp(points, moments, done / max(done[-1], 1.0)))
     return np.asarray(np.mean(curves, axis=0), dtype=np.float64)
 
@@ -100,14 +100,15 @@ def replay(
     served, met, value, spent = (np.zeros(trace.steps) for _ in range(4))
     left = np.zeros(trace.steps)
     energy, previous = charge_j, IDLE
-    shares = np.interp(np.linspace(0, 1, trace.steps, endpoint=False), np.linspace(0, 1, 101), planned)
+    shares = np.interp(trace.elapsed, np.linspace(0, 1, 101), planned)
+    rate = trace.rate_hz
     for t in range(trace.steps):
         energy -= trace.background[t] * charge_j
         if energy > 0:
             moment = Moment(
                 float(trace.time_s[t]),
                 float(trace.deadline_ms[t]),
-                float(trace.arrivals[t]) / trace.step_s,
+                float(rate[t]),
                 energy,
                 charge_j,
                 float(shares[t]),

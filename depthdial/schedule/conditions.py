@@ -56,7 +56,7 @@ def _path(grid: Grid, trace: Trace) -> NDArray[np.intp]:
     inputs = {
         "battery": left,
         "slowdown": trace.slowdown,
-        "rate": trace.arrivals / trace.step_s,
+        "rate": trace.rate_hz,
         "deadline": deadline,
     }
     path = np.zeros(trace.steps, dtype=np.intp)
@@ -78,15 +78,8 @@ def _replace_marginals(settings: Settings, grid: Grid, weight: NDArray[np.float6
         if given is None and axis.name not in ("reserve", "temperature"):
             continue
         marginal = np.ones(len(axis.levels)) if given is None else np.array(given, dtype=np.float64)
-        if marginal.shape != (len(axis.levels),) or marginal.sum() <= 0:
-            raise ScheduleError(
-                f"schedule.probabilities.{axis.name}: {len(axis.levels)} weights wanted, one per level and not "
-                f"all 0, got {list(marginal)}"
-            )
         shape = [-1 if i == position else 1 for i in range(len(grid.axes))]
         shaped = shaped.sum(axis=position, keepdims=True) * (marginal / marginal.sum()).reshape(shape)
-    if unknown := [name for name in probabilities if not grid.has(name)]:
-        raise ScheduleError(f"schedule.probabilities: the grid has no axis {', '.join(unknown)}")
     return np.asarray(shaped.reshape(-1), dtype=np.float64)
 
 

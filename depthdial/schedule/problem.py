@@ -149,8 +149,6 @@ def _serves(
     for wanted in settings.floors:
         holds = np.ones(grid.size, dtype=bool)
         for axis, (least, greatest) in wanted.where.items():
-            if not grid.has(axis):
-                raise ScheduleError(f"schedule.floors: the grid has no axis {axis}; it has {_names(grid)}")
             level = grid.values(axis, 0.0)
             holds &= (level >= least) & (level <= greatest)
         floor = np.where(holds, np.maximum(floor, wanted.accuracy), floor)
@@ -175,7 +173,3 @@ def _budgets(grid: Grid, weight: NDArray[np.float64], limit_mj: float, yields: b
 
 def _ordered(grid: Grid) -> tuple[tuple[int, int], ...]:
     return tuple(pair for name in ("battery", "reserve") if grid.has(name) for pair in grid.neighbours(name))
-
-
-def _names(grid: Grid) -> str:
-    return ", ".join(axis.name for axis in grid.axes)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from depthdial.config.load import read_yaml
 from depthdial.config.problems import validate
-from depthdial.config.traces import COLUMNS, Regime, TraceSpec
-from depthdial.errors import ConfigError
+from depthdial.config.recorded import COLUMNS, RELATIVE, read_recorded
+from depthdial.config.traces import Regime, TraceSpec
+from depthdial.config.yaml_file import read_yaml
 
 Array = NDArray[np.float64]
 
@@ -39,14 +38,25 @@ class Trace:
         return len(self.time_s)
 
     @property
-    def step_s(self) -> float:
-        """Length of a step in seconds."""
-        return float(np.median(np.diff(self.time_s))) if self.steps > 1 else 1.0
+    def step_s(self) -> Array:
+        """Length of each step in seconds: up to the next one, of the last as of most; a single step takes a second."""
+        lengths = np.diff(self.time_s)
+        return np.append(lengths, np.median(lengths) if self.steps > 1 else 1.0)
+
+    @property
+    def rate_hz(self) -> Array:
+        """Arrivals per second in each step."""
+        return self.arrivals / self.step_s
 
     @property
     def duration_s(self) -> float:
         """Length of the trace in seconds."""
-        return float(self.time_s[-1] - self.time_s[0]) + self.step_s
+        return float(self.time_s[-1] - self.time_s[0]) + float(self.step_s[-1])
+
+    @property
+    def elapsed(self) -> Array:
+        """Share of the trace that has passed when each step begins."""
+        return (self.time_s - self.time_s[0]) / self.duration_s
 
     def first(self, steps: int) -> Trace:
         """The first steps of the trace; all for 0."""
@@ -93,7 +103,8 @@ def _regimes(random: np.random.Generator, regimes: tuple[Regime, ...], time_s: A
     current = int(random.choice(len(regimes), p=weight / weight.sum()))
     while now <= end:
         until = now + random.exponential(regimes[current].dwell_s)
-        values[(time_s >= now) & (time_s <= until)] = regimes[current].value
+        first, last = np.searchsorted(time_s, now), np.searchsorted(time_s, until, side="right")
+        values[first:last] = regimes[current].value
         now = until
         if len(regimes) > 1:
             others = np.where(np.arange(len(regimes)) == current, 0.0, weight)
@@ -105,30 +116,11 @@ def read_csv(path: str | os.PathLike[str], full_latency_ms: float) -> Trace:
     """Read a recorded trace: a CSV file with the columns time_s, arrivals and deadline_ms or deadline_relative.
 
     The columns slowdown (default 1) and background (share of the charge per step, default 0) may be there too.
-    Raises ConfigError that names the file, the column and the row.
+    Raises ConfigError that names the file, the lines and the columns.
     """
-    try:
-        table = pd.read_csv(path, comment="#")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not a readable trace: {error}") from None
-    known = {*COLUMNS, "deadline_relative"}
-    if unknown := [column for column in table.columns if column not in known]:
-        raise ConfigError(f"{path}: unknown columns {unknown}; a trace has {sorted(known)}")
-    if "deadline_relative" in table:
-        table["deadline_ms"] = table["deadline_relative"] * full_latency_ms
-    if missing := {"time_s", "arrivals", "deadline_ms"} - set(table.columns):
-        raise ConfigError(f"{path}: the trace lacks the columns {sorted(missing)}")
-    table = table.assign(slowdown=table.get("slowdown", 1.0), background=table.get("background", 0.0))
-    columns = {column: table[column].to_numpy(dtype=np.float64) for column in COLUMNS}
-    least = {"time_s": 0.0, "arrivals": 0.0, "deadline_ms": 1e-9, "slowdown": 1e-9, "background": 0.0}
-    for column, values in columns.items():
-        bad = ~(np.isfinite(values) & (values >= least[column]))
-        if len(values) == 0 or bad.any():
-            row = int(np.flatnonzero(bad)[0]) if len(values) else 0
-            got = values[row] if len(values) else "no rows"
-            raise ConfigError(f"{path}: row {row + 1}, column {column}: {got}; finite numbers of at least 0")
-    if np.any(np.diff(columns["time_s"]) <= 0):
-        raise ConfigError(f"{path}: time_s must ascend")
+    columns = {name: np.array(values, dtype=np.float64) for name, values in read_recorded(path).items()}
+    if RELATIVE in columns:
+        columns["deadline_ms"] = columns.pop(RELATIVE) * full_latency_ms
     return Trace(name=Path(path).stem, **columns)
 
 

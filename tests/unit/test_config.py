@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from depthdial.config.experiment import Experiment
-from depthdial.config.load import load_experiment, read_experiment, read_yaml
-from depthdial.config.reference import reference_text, schema_text
+from depthdial.config.load import load_experiment, read_experiment
+from depthdial.config.reference import FILES, reference_text, schema_text
+from depthdial.config.yaml_file import read_yaml
 from depthdial.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,8 @@ def test_every_shipped_experiment_is_valid(path: Path) -> None:
 
 def test_generated_files_are_current() -> None:
     repair = "run `make schema`"
-    assert (ROOT / "config" / "schema.json").read_text() == schema_text(), repair
+    for name, (model, _, _) in FILES.items():
+        assert (ROOT / "config" / name).read_text() == schema_text(model), f"{name}: {repair}"
     assert (ROOT / "docs" / "configuration.md").read_text() == reference_text(), repair
 
 
@@ -52,21 +54,21 @@ def test_all_problems_are_named_at_once() -> None:
 def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
     values = yaml.safe_load(DEFAULT.read_text())
     values["colour"] = "red"
-    values["seeds"] = [1, 1]
+    values["seeds"] = [0, 0]
     values["recipes"][0]["momentum"] = 2
     values["networks"][2]["recipe"] = "slow"
     with pytest.raises(ConfigError) as caught:
         load_experiment(values, "broken.yaml")
     text = str(caught.value)
     assert "4 problems" in text
-    assert "seeds: 1 given more than once" in text
+    assert "seeds: 0 given more than once" in text
     assert "networks[2].recipe: there is no recipe 'slow'" in text
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": [3, 3]}, "seeds: 3 given more than once"),
+        ({"seeds": [0, 3, 3]}, "seeds: 3 given more than once"),
         ({"networks": [{"name": "a", "role": "static", "depth": 8}]}, "networks: none has role dial"),
         (
             {"networks": [{"name": "a", "role": "dial", "depth": 8, "survival": {}, "recipe": "slow"}]},

@@ -146,9 +146,9 @@ def test_unknown_devices_and_targets_are_named(tmp_path: Path) -> None:
     assert "device b: target 'arm' is not among those that the experiment compiles for (host)" in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "cannot be read as YAML"), ("x", "input should be")])
+@pytest.mark.parametrize(("text", "message"), [("a: [", "line 1: not valid YAML"), ("x", "expected keys and values")])
 def test_what_is_no_devices_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_devices(write(tmp_path, text))
-    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         load_devices(tmp_path / "absent.yaml")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from depthdial.config.schedule import Floor, Grid, Schedule
 from depthdial.errors import ArtefactError, ScheduleError
@@ -326,18 +327,19 @@ def test_levels_that_fall_together_are_refused() -> None:
 
 
 def test_floor_on_an_axis_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ScheduleError, match="the grid has no axis rate; it has reserve, deadline"):
-        random_problem(0, 2, 2, 3, axis="reserve", floors=(Floor(accuracy=0.5, where={"rate": (0, 1)}),))
+    with pytest.raises(ValidationError, match="floors: the grid has no axis rate; it has reserve, deadline"):
+        Schedule(floors=(Floor(accuracy=0.5, where={"rate": (0, 1)}),))
 
 
 def test_probabilities_must_fit_the_grid() -> None:
+    with pytest.raises(ValidationError, match=r"probabilities.reserve: 8 weights, one for each level"):
+        Schedule(probabilities={"reserve": (1.0,)})
+    with pytest.raises(ValidationError, match="probabilities: the grid has no axis rate"):
+        Schedule(probabilities={"rate": (1.0,)})
+
+
+def test_traces_beyond_the_grid_are_refused() -> None:
     traces = read_traces(TRACES, (0,), 0.5)
-    plan = Schedule(probabilities={"reserve": (1.0,)})
-    with pytest.raises(ScheduleError, match="8 weights wanted, one per level"):
-        estimate(plan, make_grid(plan.grid, 0.5), traces)
-    plan = Schedule(probabilities={"rate": (1.0,)})
-    with pytest.raises(ScheduleError, match="the grid has no axis rate"):
-        estimate(plan, make_grid(plan.grid, 0.5), traces)
     plan = Schedule(grid=Grid(deadline_relative=(), deadline_ms=(1e6,)))
     with pytest.raises(ScheduleError, match="no step of the training traces falls inside the grid"):
         estimate(plan, make_grid(plan.grid, 0.5), traces)
