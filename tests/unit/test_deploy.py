@@ -30,7 +30,7 @@ from depthdial.files import DIGESTS, digests, write_json
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_weights
-from tests.unit.deploy_case import HOST, Case, flip
+from tests.unit.deploy_case import ARCH, HOST, Case, flip
 
 GATE = Gate(inputs=(), absolute=0.1, relative=0.01)
 
@@ -276,6 +276,45 @@ def test_inspect_and_run(case: tuple[Case, Path], tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["run", str(folder), "--images", str(tmp_path), "--config", "c01"])
     wanted = Bundle(folder).classify(pixels.transpose(2, 0, 1), "c01")
     assert said.output == f"a.png\tclass{wanted}\n"
+
+
+def test_run_is_as_accurate_on_the_test_images_as_the_tables_say(tmp_path: Path) -> None:
+    """Photographs of all shapes: one that was read otherwise would be another image."""
+    import tarfile
+
+    from PIL import Image
+
+    from depthdial.config.data import Dataset
+    from depthdial.data.images import save_images
+    from depthdial.data.prepare import prepare
+    from depthdial.evaluate.engine import Engine
+    from depthdial.evaluate.tasks import load_tensors
+
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 3), ("test", 8)):
+        for label in range(ARCH.classes):
+            place = tmp_path / "own" / part / f"class{label}"
+            place.mkdir(parents=True)
+            for index in range(count):
+                sides = generator.integers(12, 40, 2)
+                pixels = generator.integers(0, 256, (*sides, 4), dtype=np.uint8)
+                exif = Image.Exif()
+                exif[0x0112] = int(generator.integers(1, 9))
+                Image.fromarray(pixels).save(place / f"{index}.png", exif=exif)
+    settings = Dataset(name="own", source="folder", path=str(tmp_path / "own"), image_size=8, resize=10)
+    classes, splits = prepare(settings)
+    case = Case(tmp_path, ["111", "010"])
+    save_images(case.images, "own", classes, splits, settings.reading)
+    folder, _ = case.bundle(HOST, run_tool(HOST, Path("unused")))
+    with tarfile.open(tmp_path / "test.tar", "w") as file:
+        file.add(tmp_path / "own" / "test", "test")
+    images, labels = load_tensors(case.images, "test")
+    wanted = Engine(case.net, "survival").evaluate([Mask("111")], images, labels)
+    for source in ("own/test", "test.tar"):
+        said = CliRunner().invoke(app, ["run", str(folder), "--images", str(tmp_path / source), "--config", "c00"])
+        lines = [line.split("\t") for line in said.output.splitlines()]
+        assert len(lines) == len(labels) == 40
+        assert sum(Path(name).parent.name == label for name, label in lines) == int(wanted.counts[0])
 
 
 def test_run_refuses_what_it_cannot_read(case: tuple[Case, Path], tmp_path: Path) -> None:
