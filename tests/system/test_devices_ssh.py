@@ -30,7 +30,7 @@ from depthdial.deploy.tune import Tuning
 from depthdial.devices.benchmark import benchmark_device
 from depthdial.devices.check import check_device
 from depthdial.devices.meters import open_meter
-from depthdial.devices.provision import Bundle, provide_bundle, remove, stored
+from depthdial.devices.provision import VerifiedBundle, provide_bundle, remove, stored
 from depthdial.devices.records import read_records
 from depthdial.devices.session import Session
 from depthdial.devices.tune import tune_on_device
@@ -131,9 +131,9 @@ def test_two_devices_are_measured_at_once_and_what_they_have_is_used_again(
 def test_what_was_changed_on_the_device_is_put_right(board: SshDevice, bundles: list[Path], tmp_path: Path) -> None:
     with Session(board.device()) as session:
         session.lock("a test")
-        folder = Path(provide_bundle(session, Bundle.read(bundles[0])))
+        folder = Path(provide_bundle(session, VerifiedBundle.read(bundles[0])))
         (folder / "weights.irpa").write_bytes(b"something else")
-        assert provide_bundle(session, Bundle.read(bundles[0])) == str(folder)
+        assert provide_bundle(session, VerifiedBundle.read(bundles[0])) == str(folder)
         assert (folder / "weights.irpa").read_bytes() == (bundles[0] / "weights.irpa").read_bytes()
 
 
