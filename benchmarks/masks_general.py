@@ -1,0 +1,92 @@
+"""The engine on networks of other families: its speed over the bound that their segments leave, for `make bench-masks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.timing import timed
+from depthdial.config.networks import Network
+from depthdial.evaluate.engine import Engine
+from depthdial.evaluate.shards import shard
+from depthdial.networks.build import dial
+from depthdial.networks.describe import describe
+from depthdial.networks.masks import Mask, all_masks
+
+CASES = (("timm", "efficientnet_lite0", 224, 8, 8), ("timm", "convnext_atto", 96, 8, 32))
+"""Family, model, side in pixels, images, and of how many parts of all masks one is evaluated."""
+TURNS = 3
+
+
+def general() -> list[dict[str, Any]]:
+    """A row per network: the masks of one part together, and each alone, in turn; weights and images are random.
+
+    Time is taken for multiply-accumulates at the rate of plain passes through each unit and segment, one after the
+    other: what masks together cost is the sum over prefixes, what each alone costs the sum over masks.
+    """
+    return [_speed(*case) for case in CASES]
+
+
+def _speed(family: str, model: str, side: int, images: int, parts: int) -> dict[str, Any]:
+    network = describe(Network(name="n", role="dial", family=family, model=model, survival={}), (3, side, side), 1000)
+    torch.manual_seed(0)
+    engine = Engine(dial(network).eval(), "none", batch_size=images)
+    inputs, labels = torch.randn(images, 3, side, side), torch.zeros(images, dtype=torch.int64)
+    masks = shard(all_masks(network.n_units), parts // 2, parts)
+    few = masks[:: max(1, len(masks) // 16)]
+    engine.evaluate(masks[:2], inputs, labels)
+    together, alone, identical, costs = 0.0, 0.0, True, np.zeros((2, network.n_units + 1))
+    for _ in range(TURNS):
+        found, seconds = timed(partial(engine.evaluate, masks, inputs, labels))
+        together += seconds / TURNS
+        single, seconds = timed(lambda: [engine.evaluate([mask], inputs, labels).packed for mask in few])
+        alone += seconds / TURNS / len(few) * len(masks)
+        rows = [found.masks.index(mask) for mask in few]
+        identical &= bool(np.array_equal(found.packed[rows], np.vstack(single)))
+        costs += _plain(engine, inputs) / TURNS
+    units, segments = costs
+    shared = _prefixes(masks, units, segments)
+    each = sum(segments.sum() + units[list(mask.kept)].sum() for mask in masks)
+    return {
+        "network": f"{model}, {side} px",
+        "n": network.n_units,
+        "masks": len(masks),
+        "engine_s": together,
+        "loop_s": alone,
+        "speedup": alone / together,
+        "bound": each / shared,
+        "share": shared / together,
+        "identical": identical,
+    }
+
+
+def _prefixes(masks: Sequence[Mask], units: np.ndarray, segments: np.ndarray) -> float:
+    """Seconds of the masks together: every unit and segment once for every prefix that needs it."""
+    total = segments[0]
+    for level in range(len(units) - 1):
+        prefixes = {mask.bits[: level + 1] for mask in masks}
+        total += units[level] * sum(prefix[-1] == "1" for prefix in prefixes) + segments[level + 1] * len(prefixes)
+    return float(total)
+
+
+def _plain(engine: Engine, inputs: torch.Tensor, repeats: int = 2) -> np.ndarray:
+    """Seconds of every unit, and of every segment, in a plain pass; (2, n + 1)."""
+    net, n = engine.net, engine.network.n_units
+    found = np.zeros((2, n + 1))
+
+    def spent(part: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, float]:
+        part(x)
+        outputs, seconds = timed(lambda: [part(x) for _ in range(repeats)])
+        return outputs[0], seconds / repeats
+
+    with torch.inference_mode():
+        x = inputs.contiguous(memory_format=torch.channels_last)
+        for level in range(n + 1):
+            x, found[1, level] = spent(partial(net.run_segment, level), x)
+            if level < n:
+                x, found[0, level] = spent(partial(net.run_unit, level), x)
+    return found
