@@ -14,6 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.masks_engine import batching, precision, speed
+from benchmarks.masks_general import general
 from benchmarks.masks_networks import CALIBRATION, Case, prepare_images
 from benchmarks.masks_page import page
 from benchmarks.masks_search import deep, draw_deep, search_quality
@@ -29,6 +30,7 @@ def main() -> None:
         nine = speed(shallow, 357, CALIBRATION, 8)
         fifteen = speed(middle[0], 48, 32, 16)
         grouped, rounded = batching(shallow), precision(shallow)
+        others = general()
         _, quality9 = search_quality([shallow, Case(20, 16, 1)], 0.5)
         _, quality15 = search_quality(middle, 0.1)
         deepest = deep(Case(110, 4, 0))
@@ -38,9 +40,13 @@ def main() -> None:
         "exhaustive_speedup_n15": round(fifteen["speedup"], 3),
         "speedup_bound_n9": 4.5,
         "speedup_bound_n15": 7.5,
-        "identical": nine["identical"] and fifteen["identical"] and grouped["identical"],
+        "identical": all(row["identical"] for row in (nine, fifteen, grouped, *others)),
         "rate_share_n9": round(nine["rate_share"], 3),
         "rate_share_n15": round(fifteen["rate_share"], 3),
+        "general_engine_share": round(min(row["speedup"] / row["bound"] for row in others), 3),
+        "general_engine_speedups": {
+            row["network"]: [round(row["speedup"], 3), round(row["bound"], 3)] for row in others
+        },
         "peak_memory_mb_n15": round(fifteen["memory_mb"], 1),
         "memory_bound_mb_n15": round(fifteen["bound_mb"], 1),
         "prefix_batching_speedup": round(grouped["speedup"], 3),

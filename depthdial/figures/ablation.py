@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from depthdial.artefacts import read_table
 from depthdial.figures.style import Drawing, Style, canvas
 
+SHARES = {1.0: ("recalibrated", "-", True), 0.5: ("blend", "--", False), 0.0: ("as trained", ":", False)}
+"""How much of the BatchNorm statistics is taken anew: how that is said and drawn."""
+
 
 def draw(style: Style, *, ablation: str) -> Drawing:
     """The same masks under every rule of scaling."""
@@ -16,20 +19,22 @@ def draw(style: Style, *, ablation: str) -> Drawing:
 
 
 def picture(table: pd.DataFrame, style: Style) -> Figure:
-    """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without."""
+    """Accuracy of the same masks under each rule of scaling; filled with recalibrated BatchNorm, open without.
+
+    The legend has the mean over all masks, which is what recalibration is worth.
+    """
     with canvas(style.width_mm, 0.72) as (figure, axis):
         names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
         for scaling, (colour, marker) in names.items():
-            for recalibrated in (True, False):
-                part = table[(table["scaling"] == scaling) & (table["recalibrated"] == recalibrated)]
+            for share, (how, line, filled) in SHARES.items():
+                part = table[(table["scaling"] == scaling) & (table["recalibrated"] == share)]
+                if part.empty:
+                    continue
                 mean = part.groupby("kept")["val_accuracy"].mean()
-                label = f"{scaling}, {'recalibrated' if recalibrated else 'as trained'}"
-                line = (
-                    {"linestyle": "-", "mfc": style.colours[colour]}
-                    if recalibrated
-                    else {"linestyle": ":", "mfc": "white"}
-                )
-                axis.plot(mean.index, mean, marker=marker, color=style.colours[colour], label=label, **line)
+                # In words for all masks: differences are smaller than what the eye tells apart.
+                label = f"{scaling}, {how}: {100 * part['val_accuracy'].mean():.1f} %"
+                look = {"linestyle": line, "mfc": style.colours[colour] if filled else "white"}
+                axis.plot(mean.index, mean, marker=marker, color=style.colours[colour], label=label, **look)
         axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=style.title, ylim=(0, 1.02))
         axis.legend(fontsize=6, loc="lower right")
         return figure
