@@ -124,7 +124,8 @@ def dense(k: Kernel, c: Convolution, cut: Cut) -> None:
 
             k.each(start, stop, 1, piece)
         if rest := pieces[full:]:
-            rows([(channel, size) for channel, size in rest], group)
+            vectors: list[tuple[Index, int]] = list(rest)
+            k.first(None if pixels_first else part, lambda: rows(vectors, group))
 
     def rows(vectors: list[tuple[Index, int]], group: Index) -> None:
         for first, count, size in balanced(c.out.height, cut.rows):
@@ -284,8 +285,12 @@ def depthwise(k: Kernel, c: Convolution, cut: Cut) -> None:
             ends = [k.product(k.sum(part, offset), full) for offset in (0, 1)]
             start, stop = (k.add(f"arith.divui {k.index(end)}, {k.index(cut.parts)} : index") for end in ends)
         k.each(start, stop, 1, lambda step: channels(k.product(step, lanes), lanes))
-    for channel, size in pieces[full:]:
-        channels(channel, size)
+
+    def tail() -> None:
+        for channel, size in pieces[full:]:
+            channels(channel, size)
+
+    k.first(part, tail)
 
 
 def _window(

@@ -137,16 +137,15 @@ class Finisher:
         if not self.out.framed:
             return
         k, out = self.kernel, self.out
-        if part is not None:
-            first = k.add(f"arith.cmpi eq, {part}, {k.index(0)} : index")
-            k.do(f"scf.if {first} {{")
         wide = out.columns * out.channels
-        self._zeros(0, out.top, 0, wide, lanes)
-        self._zeros(out.rows - out.bottom, out.rows, 0, wide, lanes)
-        self._zeros(out.top, out.rows - out.bottom, 0, out.left * out.channels, lanes)
-        self._zeros(out.top, out.rows - out.bottom, wide - out.right * out.channels, wide, lanes)
-        if part is not None:
-            k.do("}")
+
+        def fill() -> None:
+            self._zeros(0, out.top, 0, wide, lanes)
+            self._zeros(out.rows - out.bottom, out.rows, 0, wide, lanes)
+            self._zeros(out.top, out.rows - out.bottom, 0, out.left * out.channels, lanes)
+            self._zeros(out.top, out.rows - out.bottom, wide - out.right * out.channels, wide, lanes)
+
+        k.first(part, fill)
 
     def _zeros(self, top: int, bottom: int, left: int, right: int, lanes: int) -> None:
         k = self.kernel

@@ -140,6 +140,15 @@ class Kernel:
 
         self.loop(start, stop, step, [], work)
 
+    def first(self, part: str | None, body: Callable[[], None]) -> None:
+        """``body`` by the first part alone; ``part`` is None where there is one."""
+        if part is None:
+            body()
+            return
+        self.do(f"scf.if {self.add(f'arith.cmpi eq, {part}, {self.index(0)} : index')} {{")
+        body()
+        self.do("}")
+
     def text(self, name: str, parts: int) -> str:
         """The executable ``name`` with an entry of that name, run in ``parts`` that may run side by side."""
         body = "\n".join([*self.head, *self.lines])
