@@ -19,7 +19,7 @@ from depthdial.artefacts import read_record
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import Device
 from depthdial.config.targets import Target
-from depthdial.deploy.calls import BENCHMARK
+from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.compile import Compiler, compiler_version, target_flags
 from depthdial.deploy.graph.convolution import Convolution, Cut
 from depthdial.deploy.graph.nodes import Graph
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 REPETITIONS = 20
 AT_ONCE = 20
 """Times that a convolution runs in a repetition, whose mean is one sample."""
-UNITS = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6}
 StrPath = str | os.PathLike[str]
 
 
@@ -167,12 +166,11 @@ class _Trial:
         device = self.session.device
         command = ["taskset", "-c", ",".join(map(str, device.pinned)), *device.launcher, f"{self.tools}/{BENCHMARK}"]
         command += [*device_arguments(device.threads, device.pinned), f"--module={module}", f"--batch_size={AT_ONCE}"]
-        command += ["--benchmark_format=json", "--benchmark_min_time=1x", f"--benchmark_repetitions={REPETITIONS}"]
+        command += timing_arguments(REPETITIONS)
         done = self.session.run(command, folder=place, limit_s=300)
         try:
-            rows = [row for row in json.loads(done.output)["benchmarks"] if row["run_type"] == "iteration"]
-            return statistics.median(row["real_time"] * UNITS[row["time_unit"]] for row in rows)
-        except (ValueError, KeyError, TypeError) as error:
+            return 1000 * statistics.median(one.real_time for one in parse_report(done.output).benchmarks)
+        except (ValueError, DeviceError) as error:
             raise DeviceError(
                 f"device {device.name}: {module} could not be timed (status {done.status}, {error}): "
                 f"{done.errors.strip()[-400:] or 'it said nothing'}"
