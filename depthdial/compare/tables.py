@@ -59,11 +59,19 @@ def shown(table: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if any(column.cell(row) != "–" for row in table.to_dict("records"))]
 
 
+MARKDOWN = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_<>|$~"}, "&": "&amp;", "\n": " ", "\r": " "})
+
+
+def escaped(text: str) -> str:
+    """A text as Markdown and the HTML in it show it: a name or a title is no markup, and stays on its line."""
+    return text.translate(MARKDOWN).replace("](", "]\\(")
+
+
 def markdown(table: pd.DataFrame, columns: Sequence[Column]) -> str:
     """A Markdown table."""
     columns = shown(table, columns)
     lines = [[column.title for column in columns], ["---"] * len(columns), *cells(table, columns)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines)
 
 
 NAMES = {

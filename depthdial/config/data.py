@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from depthdial.config.base import Name, Section
+from depthdial.config.base import Name, Section, Title
 
 
 class Normalisation(Section):
@@ -43,7 +43,7 @@ class Dataset(Section):
 
     name: Name
     """Identity of the data set in file names and figures."""
-    title: str | None = Field(default=None, max_length=60)
+    title: Title | None = None
     """What figures and tables call it; the name if absent."""
     source: Literal["digits", "folder", "cifar10", "cifar100"]
     """`digits`: scikit-learn's handwritten digits, no download. `folder`: a folder, or a .tar, .tar.gz, .tar.xz or

@@ -18,7 +18,7 @@ TITLES = {
     "battery": "battery left / share",
     "reserve": "energy left / energy planned",
     "deadline": "deadline / ms",
-    "rate": "arrivals / s$^{-1}$",
+    "rate": "arrivals / s⁻¹",
     "slowdown": "slowdown",
     "temperature": "temperature / °C",
 }

@@ -56,6 +56,9 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
             xlabel="block evaluations / those of all masks" if known else "block evaluations",
             ylabel="missing hypervolume / " + ("true" if known else "that of all together"),
         )
+        for axis in (axes[0].xaxis, axes[0].yaxis):  # matplotlib's own formatter writes mathtext, which is off
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         for share in (0.05, 0.01, 0.001):
             axes[0].axhline(share, color=style.colours["neutral"], linewidth=0.6, linestyle=":")
         if known:

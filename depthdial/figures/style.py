@@ -37,6 +37,7 @@ RC: Any = {
     "legend.fontsize": 7,
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
+    "text.parse_math": False,  # a title may hold dollars; what needs an exponent is written with ⁻¹
     "svg.fonttype": "none",
     "svg.hashsalt": "depthdial",
     "figure.constrained_layout.use": True,

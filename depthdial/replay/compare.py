@@ -149,13 +149,18 @@ def _summary(runs: Sequence[Run], tested: np.ndarray, energy_source: str) -> pd.
                 "inferences_per_charge": charge * served / energy if energy else 0.0,
                 "switches": run.switches,
                 "empty_at_h": float(run.trace.time_s[ended[0]]) / 3600 if ended.size else float("nan"),
-                "regret": 1 - correct / scored[id(oracle)],
-                "val_regret": 1 - expected / best,
-                "oracle_gap": max(0.0, 1 - best / limit),
+                "regret": _behind(correct, scored[id(oracle)]),
+                "val_regret": _behind(expected, best),
+                "oracle_gap": max(0.0, _behind(best, limit)),
                 "energy_source": energy_source,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _behind(value: float, best: float) -> float:
+    """The share of ``best`` that is missing; none where nothing could be reached at all."""
+    return 1 - value / best if best > 0 else 0.0
 
 
 def _steps(runs: Sequence[Run], choices: Sequence[Choice], tested: np.ndarray) -> pd.DataFrame:

@@ -58,6 +58,8 @@ def plan_oracle(
     reward = np.column_stack([reward, np.zeros(trace.steps)])
     cost = np.column_stack([cost, np.zeros(trace.steps)])
     available = charge_j * (1 - float(trace.background.sum()))
+    if available <= 0 or not cost.any():  # others draw the whole charge, or nothing arrives: there is nothing to plan
+        return Oracle(np.full(trace.steps, IDLE, dtype=np.intp)), 0.0
     bound, around = _relaxation(reward, cost, available)
     index = _corridor(reward, cost, available, around)
     chosen = np.array([*candidates, IDLE], dtype=np.intp)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from depthdial.compare.files import read_comparison
-from depthdial.compare.tables import columns_of, markdown
+from depthdial.compare.tables import columns_of, escaped, markdown
 from depthdial.files import atomic_folder, write_text
 from depthdial.report.findings import off_front
 
@@ -57,7 +57,7 @@ class Origin:
     def line(self, seeds: Sequence[int], recipes: str, device: str = "") -> str:
         """What made one table."""
         names = [name for name in (recipes, device or self.machine) if name]
-        return f"Seeds {', '.join(map(str, seeds))}; {'; '.join(names)}; `{self.command}` at {self.commit}."
+        return f"Seeds {', '.join(map(str, seeds))}; {escaped('; '.join(names))}; `{self.command}` at {self.commit}."
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Part:
         figures = [Path(os.path.relpath(figure, folder)) for figure in self.figures]
         metadata = f"[{path.stem}.json]({path.with_suffix('.json')})"
         paragraphs = [
-            f"{'#' * self.level} {self.heading}",
+            f"{'#' * self.level} {escaped(self.heading)}",
             SENTENCES[path.stem].format(metadata=metadata),
             *(f"![{captions[figure.stem]}]({figure})" for figure in figures),
             *(off_front(table) if path.stem == "equal_macs" else []),
@@ -91,7 +91,7 @@ def results_page(
     title: str, introduction: str, parts: Sequence[Part], folder: Path, captions: Mapping[str, str]
 ) -> str:
     """The page, with links that hold in ``folder``, where it will lie; ``captions`` by name of figure."""
-    return "\n\n".join([f"# {title}", introduction, *(part.text(folder, captions) for part in parts)]) + "\n"
+    return "\n\n".join([f"# {escaped(title)}", introduction, *(part.text(folder, captions) for part in parts)]) + "\n"
 
 
 def machine() -> str:

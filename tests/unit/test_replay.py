@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -281,3 +282,30 @@ def test_serve_trace_command(tmp_path: Path) -> None:
     write_schedule(tmp_path / "schedule.json", made.model_copy(update={"network": "other"}))
     refused = CliRunner().invoke(app, ["serve-trace", str(bundle.folder), *common])
     assert "for other, the bundle holds dial" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arrivals": 0.0},
+        {"deadline_ms": 1e-6},
+        {"background": 0.5},
+        {"background": 1.0},
+        {"slowdown": 1e6},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+@pytest.mark.parametrize("steps", [1, 6])
+def test_a_trace_in_which_nothing_succeeds_is_replayed(table: ScheduleTable, changes: dict, steps: int) -> None:
+    trace = small_trace(steps)
+    trace = replace(trace, **{name: np.full(steps, value) for name, value in changes.items()})
+    measured = latency_table()
+    result = compare(measured, scores_of(measured), table, SMALL, [small_trace()], [trace])
+    numbers = result.summary[["regret", "val_regret", "accuracy_offered", "miss_rate", "oracle_gap"]]
+    assert np.isfinite(numbers.to_numpy()).all()
+
+
+def test_configurations_that_are_never_right_are_replayed(table: ScheduleTable) -> None:
+    measured = latency_table().assign(val_accuracy=0.0)
+    result = compare(measured, scores_of(measured), table, SMALL, [small_trace()], [small_trace()])
+    assert np.isfinite(result.summary["val_regret"]).all()
