@@ -91,11 +91,6 @@ def place(wildcards):
     return Place(*(wildcards.get(name, "") for name in ("experiment", "dataset", "network", "device")))
 
 
-def file_digest(path):
-    """SHA-256 of a file of the checkout that is no Python module."""
-    return sha256_file(Path(workflow.basedir) / path)[:16]
-
-
 def rising(amount, at_most=None):
     """A resource that doubles with every attempt: a job that failed may have lacked memory or time."""
     return lambda wildcards, attempt: min(amount * 2 ** (attempt - 1), at_most or float("inf"))

@@ -37,7 +37,7 @@ rule write_report:
         captions=CAPTIONS,
         settings=plain(C),
         code=code_digest("depthdial.report"),
-        template=file_digest("depthdial/report/page.html"),
+        template=sha256_file(Path(workflow.basedir, "depthdial/report/page.html"))[:16],
     script:
         "../workflow_scripts/write_report.py"
 
