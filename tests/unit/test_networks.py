@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from depthdial.config.networks import Network
 from depthdial.errors import NetworkError
+from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.engine import Engine
 from depthdial.networks.adopt import fit, read_weights, weights_of
 from depthdial.networks.build import build, dial
@@ -323,3 +325,13 @@ def test_a_module_of_the_users_own_comes_from_the_folder_of_the_run_alone(tmp_pa
 def test_settings_that_do_not_fit_a_family_are_refused(settings: dict, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Network(name="n", role="dial", **settings)
+
+
+def test_statistics_are_chosen_over_masks_that_keep_half_the_units_and_own_ones_if_equal(tmp_path: Path) -> None:
+    rows = [("none", share, kept, value) for share, values in ((0.0, (0.9, 0.8, 0.1)), (0.5, (0.8, 0.9, 0.2)),
+            (1.0, (0.7, 0.6, 0.9))) for kept, value in zip((8, 4, 0), values, strict=True)]  # fmt: skip
+    pd.DataFrame(rows, columns=["scaling", "recalibrated", "kept", "val_accuracy"]).to_parquet(tmp_path / "a.parquet")
+    assert found_best(tmp_path / "a.parquet", "none") is False
+    better = [(*row[:3], row[3] + 0.01 * (row[1] == 0.5)) for row in rows]
+    pd.DataFrame(better, columns=["scaling", "recalibrated", "kept", "val_accuracy"]).to_parquet(tmp_path / "b.parquet")
+    assert found_best(tmp_path / "b.parquet", "none") == 0.5
