@@ -13,15 +13,17 @@ from depthdial.config.cli import app as config
 from depthdial.deploy.cli import app as deploy
 from depthdial.devices.cli import app as devices
 from depthdial.errors import DepthDialError
-from depthdial.replay.cli import app as schedule
+from depthdial.replay.cli import app as replay
 from depthdial.report.cli import publish, results
 from depthdial.runs.machine import lacks
+from depthdial.schedule.cli import app as schedule
 
 ROOT = Path(__file__).parents[1]
 """The checkout, from which the paths of devices, targets and traces files count, as they do for the workflow."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(deploy)
 app.add_typer(schedule)
+app.add_typer(replay)
 app.add_typer(config, name="config")
 app.add_typer(devices, name="devices")
 

@@ -1,6 +1,11 @@
 # One page that someone opens first and understands without the README.
 
 
+CONFIG_FILE = (
+    os.path.relpath(workflow.overwrite_configfiles[0]) if workflow.overwrite_configfiles else "config/config.yaml"
+)
+
+
 rule write_report:
     """Write the report: one page with everything inside it."""
     input:
@@ -22,6 +27,7 @@ rule write_report:
             caption="../report/page.rst",
             category="Report",
         ),
+        said=f"{EXPERIMENT.folder}/report.json",
     log:
         "logs/{experiment}/write_report/report.log",
     conda:
@@ -35,9 +41,12 @@ rule write_report:
         places=device_parts(STUDY),
         recipes=recipe_tables(STUDY),
         captions=CAPTIONS,
+        colours=C.figures.model_dump(mode="json", include={"dial", "control", "static", "oracle", "neutral"}),
+        paper=of_the_paper(STUDY),
+        command=f"snakemake --cores all --configfile {CONFIG_FILE}",
         settings=plain(C),
         code=code_digest("depthdial.report"),
-        template=sha256_file(Path(workflow.basedir, "depthdial/report/page.html"))[:16],
+        template=[sha256_file(Path(workflow.basedir, f"depthdial/report/page.{end}")) for end in ("html", "css", "js")],
     script:
         "../workflow_scripts/write_report.py"
 

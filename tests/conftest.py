@@ -19,6 +19,7 @@ REQUIREMENTS = {
     "ssh": ("sshd", "ssh", "sftp"),
     "slurm": ("root", "slurmctld", "slurmd", "munged", "sbatch"),
     "slurm_with_accounting": ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr"),
+    "chromium": ("chromium", "chromedriver"),
     "aarch64": ("qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
 }
 

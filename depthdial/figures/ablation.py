@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas
+from depthdial.figures.style import Drawing, Style, canvas, tell_all
 
 SHARES = {1.0: ("recalibrated", "-", True), 0.5: ("blend", "--", False), 0.0: ("as trained", ":", False)}
 """How much of the BatchNorm statistics is taken anew: how that is said and drawn."""
@@ -35,6 +35,8 @@ def picture(table: pd.DataFrame, style: Style) -> Figure:
                 label = f"{scaling}, {how}: {100 * part['val_accuracy'].mean():.1f} %"
                 look = {"linestyle": line, "mfc": style.colours[colour] if filled else "white"}
                 axis.plot(mean.index, mean, marker=marker, color=style.colours[colour], label=label, **look)
+                texts = [f"{scaling}, {how}, {kept:.0f} blocks kept: {100 * v:.1f} %" for kept, v in mean.items()]
+                tell_all(axis, mean.index, mean, texts)
         axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=style.title, ylim=(0, 1.02))
         axis.legend(fontsize=6, loc="lower right")
         return figure

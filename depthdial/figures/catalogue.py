@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from depthdial.compare.design import controls, dials_alike
+from depthdial.compare.design import control_of, controls, dials_alike
 from depthdial.config.study import Study
 from depthdial.layout import Place, dials, dials_on_devices, of_seeds, sampled_masks
 
@@ -178,6 +178,19 @@ FIGURES = (
         _accuracies_of_dials,
         settings=lambda study, place: {"shapes": dials_alike(study.experiment)},
         drawn=lambda study, place: bool(dials_alike(study.experiment)),
+    ),
+    Figure(
+        "dial",
+        "device",
+        "Test accuracy against measured latency. The line is the dial: one network, a point for each configuration. "
+        "Diamonds are the static networks that one would deploy instead, the square is the same network trained with "
+        "constant depth. Bars are 95 % intervals of each by itself: paired differences are narrower.",
+        lambda study, place: {name: place.table(name) for name in ("configurations", "equal_time")},
+        ("dial", "control", "static"),
+        settings=lambda study, place: {
+            "network": place.network,
+            "constant": control_of(study.experiment, place.network),
+        },
     ),
     Figure(
         "latency",

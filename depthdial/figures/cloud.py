@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, point, spread
+from depthdial.figures.style import Drawing, Style, canvas, point, spread, tell
 from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.select.front import pareto_front
+
+MOST_TOLD = 600
+"""Of more masks only those on the front tell their figures."""
 
 
 def draw(style: Style, *, masks: str, configurations: str, statics: Sequence[str]) -> Drawing:
@@ -37,6 +41,13 @@ def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
     return table
 
 
+def told(row: Mapping[Any, Any]) -> str:
+    """What a mask says of itself."""
+    name = f"{row['configuration']}, " if pd.notna(row["configuration"]) else ""
+    macs = f"{row['macs'] / 1e6:.3g} million MACs"
+    return f"{name}{row['mask']}: {100 * row['val_accuracy']:.1f} %, {macs}, {row['kept']} blocks kept"
+
+
 def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet, style: Style) -> Figure:
     """Accuracy against MACs; bars are 95 % Wilson intervals of the chosen configurations and static networks.
 
@@ -61,10 +72,14 @@ def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet,
         for row in statics.to_dict("records"):
             at = (row["macs"] / 1e6, row["val_accuracy"])
             names.append(point(axis, at, row["network"], style.colours["static"], "D", (row["low"], row["high"])))
+            tell(axis, at, f"static {row['network']}: {100 * row['val_accuracy']:.1f} %, {at[0]:.3g} million MACs")
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
         axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=style.title)
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
+        telling = front if len(data) > MOST_TOLD else data
+        for row in telling[telling["val_accuracy"] >= axis.get_ylim()[0]].to_dict("records"):
+            tell(axis, (row["macs"] / 1e6, row["val_accuracy"]), told(row))
         axis.legend(loc="lower right", title=f"{hidden} masks lie below" if hidden else None, title_fontsize=6.5)
         spread(figure, names)
         return figure

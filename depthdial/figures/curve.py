@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas
+from depthdial.figures.style import Drawing, Style, canvas, tell
 
 
 def draw(style: Style, *, curve: str) -> Drawing:
@@ -29,6 +29,8 @@ def picture(curve: pd.DataFrame, style: Style) -> Figure:
         used = curve[curve["used"]]
         for axis, (column, scale, label) in zip(axes, rows, strict=True):
             axis.plot(curve["resident"], scale * curve[column], "-o", color=style.colours["dial"])
+            for k, value in zip(curve["resident"], scale * curve[column], strict=True):
+                tell(axis, (k, value), f"{k} resident: {column.replace('_', ' ')} {value:.3g}")
             axis.plot(used["resident"], scale * used[column], "o", ms=9, mfc="none", color=style.colours["dial"])
             axis.set_ylabel(label)
             axis.margins(y=0.25)

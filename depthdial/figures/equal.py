@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_csv
-from depthdial.figures.accuracies import line, points
-from depthdial.figures.style import Drawing, Style, canvas, point, seeds_of
+from depthdial.figures.accuracies import line, points, told
+from depthdial.figures.style import Drawing, Style, canvas, point, seeds_of, tell
 
 
 def draw(style: Style, *, accuracies: str, network: str) -> Drawing:
@@ -33,6 +33,7 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
                 axis, at, str(row["network"]) if static else "", style.colours[row["role"]], "Ds"[not static], ends
             )
             name.set_position((4, 7))
+            tell(axis, at, told(row))
         own = data[data["role"] != "control"]
         low, high = own["worst_seed"].min(), data["best_seed"].max()
         room = max(high - low, 0.02)

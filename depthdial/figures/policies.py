@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, mark_modelled
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, tell
 from depthdial.replay.names import FULL_NETWORK, ORACLE, SCHEDULE, SCHEDULE_WITH_FEEDBACK
 
 
@@ -37,6 +38,7 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
         for row in data.to_dict("records"):
             colour, marker = _style(row["policy"], style.colours)
             axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
+            tell(axes[0], (row["inferences_per_charge"] / 1000, row["accuracy"]), told(row))
         axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=style.title)
         mark_modelled(axes[0], source, 0.98)
         place = np.arange(len(data))
@@ -44,9 +46,19 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
             colour, marker = _style(row["policy"], style.colours)
             axes[1].plot([row["offered_low"], row["offered_high"]], [y, y], color=colour, linewidth=1)
             axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
+            tell(axes[1], (row["accuracy_offered"], float(y)), told(row))
         axes[1].set_yticks(place, data["policy"])
         axes[1].set(xlabel="correct and in time / share of inputs", title="mean and range over traces")
         return figure
+
+
+def told(row: Mapping[Any, Any]) -> str:
+    """What the point of a policy says of itself."""
+    right = f"{100 * row['accuracy_offered']:.1f} % of all inputs right and in time"
+    low, high = 100 * row["offered_low"], 100 * row["offered_high"]
+    return (
+        f"{row['policy']}: {right} [{low:.1f}, {high:.1f}], {row['inferences_per_charge']:,.0f} inferences per charge"
+    )
 
 
 def _style(policy: str, colours: Mapping[str, str]) -> tuple[str, str]:

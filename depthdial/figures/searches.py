@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas
+from depthdial.figures.style import Drawing, Style, canvas, tell, tell_all
 
 LEAST_GAP = 1e-4
 
@@ -46,10 +46,12 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
             axes[1].step(
                 front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **marks
             )
+            _told_front(axes[1], front, strategy)
         known = "share_of_exhaustive" in progress
         whole = "truth" if known else "together"
         best = fronts[fronts["strategy"] == whole].sort_values("macs")
         axes[1].step(best["macs"] / 1e6, best["val_accuracy"], where="post", color="black", linewidth=1.4, label=whole)
+        _told_front(axes[1], best, whole)
         axes[0].set(
             xscale="log",
             yscale="log",
@@ -72,11 +74,22 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
         return figure
 
 
+def _told_front(axis: Axes, front: pd.DataFrame, name: str) -> None:
+    macs, accuracy = front["macs"] / 1e6, front["val_accuracy"]
+    texts = [f"{name}: {100 * a:.1f} %, {m:.3g} million MACs" for m, a in zip(macs, accuracy, strict=True)]
+    tell_all(axis, macs, accuracy, texts)
+
+
 def _progress(axis: Axes, part: pd.DataFrame, marks: Mapping[str, Any]) -> None:
     gaps = part.assign(gap=(1 - part["hypervolume_share"]).clip(lower=LEAST_GAP))
     # What every run has reached by then, from where all of them have something; a run that ended stays where it is.
     spent = "share_of_exhaustive" if "share_of_exhaustive" in part else "block_evaluations"
     runs = gaps.pivot_table("gap", spent, "search_seed", aggfunc="last").ffill().dropna()
-    axis.plot(runs.index, runs.median(axis=1), linewidth=1, markevery=max(1, len(runs) // 12), **marks)
+    every = max(1, len(runs) // 12)
+    middle = runs.median(axis=1)
+    axis.plot(runs.index, middle, linewidth=1, markevery=every, **marks)
+    for cost, gap in list(zip(runs.index.tolist(), middle.tolist(), strict=True))[::every]:
+        evaluations = f"{100 * cost:.1f} % of the" if spent == "share_of_exhaustive" else f"{cost:.0f}"
+        tell(axis, (cost, gap), f"{marks['label']}: {evaluations} evaluations, {100 * gap:.2f} % missing")
     if len(runs.columns) > 1:
         axis.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=marks["color"], alpha=0.15, linewidth=0)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, seeds_of
+from depthdial.figures.style import Drawing, Style, canvas, seeds_of, tell_all
 
 Run = tuple[str, str, int]
 """Network, role, seed."""
@@ -71,4 +71,6 @@ def _panel(axis: Axes, part: pd.DataFrame, colour: str) -> None:
         mean = by_skipped.mean()
         axis.fill_between(mean.index, by_skipped.min(), by_skipped.max(), color=colour, alpha=0.2, linewidth=0)
         axis.plot(mean.index, mean, line, marker=marker, color=colour, label=f"{name} mask", markersize=3)
+        texts = [f"{name} mask with {n:.0f} blocks skipped: {100 * v:.1f} %" for n, v in mean.items()]
+        tell_all(axis, mean.index, mean, texts)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def write(drawing: Drawing, outputs: Sequence[str], dots_per_inch: int) -> None:
                 else:
                     metadata = {"Date": None} if Path(output).suffix == ".svg" else {}
                     drawing.figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
+                    if Path(output).suffix == ".svg":
+                        temporary.write_text(titled(temporary.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def point(
@@ -132,6 +135,27 @@ def spread(figure: Figure, names: Sequence[Annotation]) -> None:
             if not any(box.overlaps(other) for other in taken) and frame.contains(box.x1, box.y1):
                 break
         taken.append(name.get_window_extent())
+
+
+TOLD = "told: "
+"""Begins the name of an artist that tells its figures."""
+
+
+def tell(axis: Axes, at: tuple[float, float], text: str) -> None:
+    """Say ``text`` of a point when it is pointed at: an unseen disc over it, which has a title in the SVG."""
+    (disc,) = axis.plot(*at, "o", ms=11, mew=0, color="#808080", alpha=0, gid=TOLD + text, zorder=9)
+    disc.set_in_layout(False)
+
+
+def tell_all(axis: Axes, xs: Iterable[float], ys: Iterable[float], texts: Iterable[str]) -> None:
+    """Say a text of each point of a line."""
+    for x, y, text in zip(xs, ys, texts, strict=True):
+        tell(axis, (x, y), text)
+
+
+def titled(svg: str) -> str:
+    """The SVG of a figure in which whatever tells its figures is of class ``told`` and has a title."""
+    return re.sub(rf'<g id="{TOLD}([^"]*)">', r'<g class="told"><title>\1</title>', svg)
 
 
 def mark_modelled(axis: Axes, source: str, height: float = 0.01) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
 from depthdial.errors import ConfigError
-from depthdial.figures.style import Drawing, Style, canvas, mark_modelled
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, tell
 from depthdial.replay.names import FULL_NETWORK, ORACLE, SCHEDULE_WITH_FEEDBACK
 
+MOST_MOMENTS = 96
+"""Moments of a day that tell their figures, and at which the page can stop."""
 LINES = {SCHEDULE_WITH_FEEDBACK: ("dial", "-"), FULL_NETWORK: ("control", "--"), ORACLE: ("oracle", ":")}
 
 
@@ -34,6 +39,20 @@ def trace_data(steps: pd.DataFrame, trace: str) -> pd.DataFrame:
     return chosen
 
 
+def moments(count: int) -> list[int]:
+    """At most MOST_MOMENTS of ``count`` steps, evenly spread, the first and the last among them."""
+    most = min(count, MOST_MOMENTS)
+    return sorted({round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
+
+
+def told(row: Mapping[Any, Any]) -> str:
+    """What a moment of a day says of itself."""
+    hours, minutes = divmod(round(row["time_s"] / 60), 60)
+    run = row["configuration"] or "the charge is spent"
+    left = f"charge left {100 * row['battery']:.0f} %"
+    return f"{hours}:{minutes:02}: deadline {row['deadline_ms']:.3g} ms, {run}, {left}"
+
+
 def picture(data: pd.DataFrame, title: str, source: str, style: Style) -> Figure:
     """Conditions, chosen configuration, charge left and correct inferences over one trace."""
     with canvas(1.3 * style.width_mm, 1.05, rows=4, sharex=True, height_ratios=[1, 1.3, 1, 1]) as (figure, axes):
@@ -47,6 +66,8 @@ def picture(data: pd.DataFrame, title: str, source: str, style: Style) -> Figure
             twin.set_ylabel("slowdown", color=style.colours["static"])
             twin.grid(visible=False)
         _configurations(axes[1], ours, style.colours["dial"])
+        for row in ours.iloc[moments(len(ours))].to_dict("records"):
+            tell(axes[2], (row["time_s"] / 3600, 100 * row["battery"]), told(row))
         for policy, (colour, line) in LINES.items():
             run = data[data["policy"] == policy]
             marks = {"color": style.colours[colour], "linestyle": line, "label": policy}

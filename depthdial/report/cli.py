@@ -7,24 +7,33 @@ from typing import Annotated
 
 import typer
 
+NEXT = (
+    "Your own images, your own network:  docs/own-data.md",
+    "Your own device, measured over SSH: docs/devices.md",
+    "A cluster:                          snakemake --profile slurm (docs/cluster.md)",
+)
+"""What to try after the default experiment."""
+
 
 def results(
     file: Annotated[Path, typer.Argument(metavar="CONFIG")] = Path("config/config.yaml"),
 ) -> None:
-    """Name the report and the figures of the experiment that CONFIG describes."""
+    """Say what came out of the experiment that CONFIG describes, where its page is, and what to try next."""
+    from depthdial.artefacts import read_json
     from depthdial.config.load import read_experiment
     from depthdial.errors import ArtefactError
     from depthdial.layout import Place
 
     folder = Path(Place(read_experiment(file).experiment).folder)
-    page = folder / "report.html"
-    if not page.is_file():
+    page, said = folder / "report.html", folder / "report.json"
+    if not (page.is_file() and said.is_file()):
         raise ArtefactError(f"{page}: not there yet; run `snakemake --cores all --configfile {file}` first")
-    typer.echo(f"Report: {page.resolve()}")
-    typer.echo(f"Comparisons, for depthdial publish: {(folder / 'results.md').resolve()}")
-    typer.echo("Figures, each with its data (.csv) and as a vector (.svg) beside it:")
-    for figure in sorted((folder / "figures").rglob("*.png")):
-        typer.echo(f"  {figure}")
+    for place in read_json(said)["places"]:
+        warnings = f" ({', '.join(place['warnings'])})" if place["warnings"] else ""
+        typer.echo(f"{place['title']}: {place['sentence']}{warnings}")
+    typer.echo(f"The page, with the dial to turn: {page.resolve()}")
+    for line in NEXT:
+        typer.echo(line)
 
 
 def publish(

@@ -38,12 +38,14 @@ def dial_parts(study: Study) -> list[dict[str, Any]]:
 
 
 def device_parts(study: Study) -> list[dict[str, Any]]:
-    """The parts of the report that speak of a dial on a device: title, network, device, names of the figures."""
+    """The parts of the report that speak of a dial on a device: title, network, device, whether
+    the data set is an easy one to try things with, names of the figures."""
     return [
         {
             "title": f"{_title(study, place)}, on {study.devices[place.device].label}",
             "network": place.network,
             "device": place.device,
+            "easy": study.experiment.dataset(place.dataset).source == "digits",
             "figures": figures_of(study, place),
         }
         for place in dials_on_devices(study.experiment, study.devices)
@@ -77,3 +79,9 @@ def _table(heading: str, place: Place, name: str, networks: list[str], *figures:
         "names": networks,
         "figures": [place.figure(figure, "png") for figure in figures],
     }
+
+
+def of_the_paper(study: Study) -> bool:
+    """Whether any dial is of the paper's family of networks, so that its claims can be put to it."""
+    dials = [network for network in study.experiment.networks if network.role == "dial"]
+    return any(network.family == "he_resnet" for network in dials)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,57 +15,107 @@ from depthdial.schedule.table import ScheduleTable
 
 Row = dict[Any, Any]
 
+NOISY = (
+    "The device was too noisy while it was measured: the rows marked as not valid did not hold up (the log says why), "
+    "and the schedule is no better than they are. Measure again on an idle machine."
+)
+ONE_SEED = (
+    "What is measured on a device are the networks of one training seed. Intervals here are over the same test images, "
+    "not over seeds; the tables at equal MACs have all seeds."
+)
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A warning beside the number that it is about: two words, and what they mean."""
+
+    text: str
+    why: str
+
 
 def percent(value: float, digits: int = 1) -> str:
     """A share as a percentage."""
     return f"{100 * value:.{digits}f} %"
 
 
-def headline(configurations: pd.DataFrame, equal_time: pd.DataFrame, dial: str) -> list[str]:
-    """What the configurations of ``dial`` cost and reach on a device, whose tables of those names these are."""
-    rows: dict[tuple[str, str], Row] = {
-        (r["network"], r["configuration"]): r for r in configurations.to_dict("records")
-    }
-    full = rows[dial, FULL]
-    found = [
-        f"The full network {dial} answers in {full['latency_ms']:.3g} ms (median of {int(full['n_inferences'])} timed "
-        f"inferences) with a test accuracy of {accuracy(full, 'test_accuracy')} on {int(full['n_test'])} test images.",
-        _as_accurate(as_accurate(configurations, dial)),
-    ]
-    statics = {name: rows[name, FULL] for name, _ in rows if name != dial}
-    return found + [_against(finding, statics[name]) for name, finding in against_static(equal_time).items()]
-
-
-def _as_accurate(found: Finding | None) -> str:
-    """The fastest configuration that is at least as accurate as the full network on validation, judged on test."""
+def first_sentence(configurations: pd.DataFrame, dial: str, policies: Sequence[Row]) -> str:
+    """The sentence to remember: what validation chose, by how much it is faster, and what the same test images say."""
+    found = as_accurate(configurations, dial) or next_best(configurations, dial)
     if found is None:
-        return "Every faster configuration is less accurate than the full network on the validation images."
-    one = found.configuration
+        return "No configuration is faster than the full network on this device."
+    one, more = found.configuration, charge_gain(policies)
+    faster = f"{one['configuration']} answers {one['speedup']:.1f} times as fast as the full network"
+    serves = f"; a charge serves {more:.1f} times as many inputs" if more is not None else ""
+    return f"{faster} at {apart(found)}{serves}."
+
+
+def apart(found: Finding) -> str:
+    """The difference to the rival in words, with its paired interval and what that says."""
+    points = f"{abs(100 * found.difference):.1f} points {'less' if found.difference < 0 else 'more'}"
+    ends = f"paired interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    return f"{points} ({ends}{': not told apart' if found.verdict == ALIKE else ''})"
+
+
+def next_best(configurations: pd.DataFrame, dial: str) -> Finding | None:
+    """Where no faster configuration is as accurate on validation: the one that comes nearest, judged on test."""
+    ours = configurations[configurations["network"] == dial]
+    full = ours[ours["configuration"] == FULL].iloc[0]
+    faster = ours[ours["latency_ms"] < full["latency_ms"]]
+    if faster.empty:
+        return None
+    row: Row = faster.sort_values(["val_accuracy", "latency_ms"], ascending=[False, True]).iloc[0].to_dict()
+    ends = (row["to_full"], row["to_full_low"], row["to_full_high"])
+    return Finding(row, FULL, *ends, int(row["n_test"]))
+
+
+def charge_gain(policies: Sequence[Row]) -> float | None:
+    """How many times as many inputs a charge serves under the schedule as with the full network alone."""
+    means = {row["policy"]: row["inferences_per_charge"] for row in policies}
     return (
-        f"{one['configuration']} keeps {one['mask'].count('1')} of {len(one['mask'])} blocks and is the fastest "
-        "that is at least as accurate as the full network on the validation images. "
-        f"It answers in {one['latency_ms']:.3g} ms, {one['speedup']:.2f} times as fast; its test accuracy is "
-        f"{accuracy(one, 'test_accuracy')}, {judged(found, 'the full network')}."
+        means[SCHEDULE_WITH_FEEDBACK] / means[FULL_NETWORK]
+        if {SCHEDULE_WITH_FEEDBACK, FULL_NETWORK} <= means.keys()
+        else None
     )
 
 
-def _against(found: Finding | None, static: Row) -> str:
+def further_sentences(configurations: pd.DataFrame, equal_time: pd.DataFrame, dial: str, easy: bool) -> list[str]:
+    """How the configuration was chosen, and the dial beside static networks; ``easy`` is a data set for trying out."""
+    found = as_accurate(configurations, dial)
+    if found is not None:
+        name, n = found.configuration["configuration"], found.n_test
+        said = [
+            f"{name} is the fastest configuration that is at least as accurate as the full network on the validation "
+            f"images; {n} test images, read once, judge it."
+        ]
+    else:
+        said = ["On the validation images every faster configuration is less accurate than the full network."]
+    said += [_against(static, finding) for static, finding in against_static(equal_time).items()]
+    if easy and any(f is None or f.verdict != MORE for f in against_static(equal_time).values()):
+        said.append(
+            "On these digits a small static network is as good as the dial: they are too easy for depth to pay, and "
+            "serve to try everything out. docs/results.md has CIFAR-10, three seeds."
+        )
+    return said
+
+
+def _against(static: str, found: Finding | None) -> str:
     """The configuration that validation prefers among those no slower than a static network, judged on test."""
-    name = f"static {static['network']} ({static['latency_ms']:.3g} ms, {accuracy(static, 'test_accuracy')})"
     if found is None:
-        return f"No configuration is as fast as the {name}."
+        return f"No configuration is as fast as the static {static}."
     one = found.configuration
-    return (
-        f"Against the {name}: {one['configuration']}, of those no slower the most accurate on validation, needs "
-        f"{one['latency_ms']:.3g} ms and reaches {accuracy(one, 'dial')}, {judged(found, 'the static network')}."
-    )
-
-
-def judged(found: Finding, rival: str) -> str:
-    """What the paired interval says of a finding, in words."""
+    verdict = {MORE: "better than", LESS: "worse than", ALIKE: "not told apart from"}[found.verdict]
     ends = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    verdict = {MORE: "higher than", LESS: "lower than", ALIKE: "which cannot be told from"}[found.verdict]
-    return f"{verdict} {rival}'s on the same {found.n_test} test images ({ends})"
+    return f"In the time of the static {static}, {one['configuration']} is {verdict} it: {ends}."
+
+
+def badges(source: str, valid: bool) -> list[Badge]:
+    """The warnings that stand beside the result."""
+    found = [Badge("one seed", ONE_SEED)]
+    if source == "modelled":
+        found.insert(0, Badge("energy modelled", energy_notice(source)))
+    if not valid:
+        found.insert(0, Badge("device noisy", NOISY))
+    return found
 
 
 def off_front(equal_macs: pd.DataFrame) -> list[str]:
@@ -79,13 +131,8 @@ def off_front(equal_macs: pd.DataFrame) -> list[str]:
     ]
 
 
-def accuracy(row: Row, name: str) -> str:
-    """An accuracy with its 95 % interval."""
-    return f"{percent(row[name])} [{percent(row[f'{name}_low'])}, {percent(row[f'{name}_high'])}]"
-
-
-def scheduled(schedule: ScheduleTable, policies: list[Row]) -> list[str]:
-    """What the schedule is worth; ``policies`` has the means over the held-out traces."""
+def scheduled(schedule: ScheduleTable) -> list[str]:
+    """What the table is, and where it could not do what was wished."""
     missed = len(schedule.unserved)
     found = [
         f"The table assigns one of {len(schedule.configurations)} resident configurations to each of "
@@ -101,17 +148,22 @@ def scheduled(schedule: ScheduleTable, policies: list[Row]) -> list[str]:
             f"No table that misses as little keeps every energy budget; exceeded by as little as possible: "
             f"{', '.join(exceeded)}."
         )
-    means = {row["policy"]: row for row in policies}
-    if {SCHEDULE_WITH_FEEDBACK, FULL_NETWORK} <= means.keys():
-        ours, full = means[SCHEDULE_WITH_FEEDBACK], means[FULL_NETWORK]
-        more = ours["inferences_per_charge"] / full["inferences_per_charge"]
-        found.append(
-            f"Replayed over the held-out traces, the schedule answers {percent(ours['accuracy_offered'])} of all "
-            f"inputs correctly and in time, the full network alone {percent(full['accuracy_offered'])}; a charge gives "
-            f"{more:.2f} times as many inferences. The schedule stays {percent(ours['regret'])} behind a clairvoyant "
-            f"oracle."
-        )
     return found
+
+
+def worth(policies: Sequence[Row]) -> list[str]:
+    """What the schedule is worth; ``policies`` has the means over the held-out traces."""
+    means = {row["policy"]: row for row in policies}
+    more = charge_gain(policies)
+    if more is None:
+        return []
+    ours, full = means[SCHEDULE_WITH_FEEDBACK], means[FULL_NETWORK]
+    return [
+        f"Replayed over the held-out traces, the schedule answers {percent(ours['accuracy_offered'])} of all "
+        f"inputs correctly and in time, the full network alone {percent(full['accuracy_offered'])}; a charge gives "
+        f"{more:.2f} times as many inferences. The schedule stays {percent(ours['regret'])} behind a clairvoyant "
+        f"oracle."
+    ]
 
 
 def energy_notice(source: str) -> str:

@@ -2,7 +2,7 @@
 # Install the Debian packages that the system tests need, where that is possible; else say what will be skipped.
 set -uo pipefail
 packages=(openssh-server openssh-client qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross gcc-aarch64-linux-gnu
-    libc6-dev-arm64-cross gcc clang libclang-rt-14-dev slurm-wlm slurmdbd mariadb-server munge iproute2 busybox-static)
+    libc6-dev-arm64-cross chromium chromium-driver gcc clang libclang-rt-14-dev slurm-wlm slurmdbd mariadb-server munge iproute2 busybox-static)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -27,7 +27,7 @@ from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.networks.configurations import Configuration, ConfigurationSet, write_configurations
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, sampled_masks
-from depthdial.report.findings import headline, off_front
+from depthdial.report.findings import first_sentence, further_sentences, off_front
 from depthdial.statistics.intervals import Interval, difference, mean, measured_ratio, paired, ratio, same_images, share
 from tests.rigs.trained import N_IMAGES, packed, plant
 
@@ -427,15 +427,32 @@ def test_an_interval_decides_where_it_lies_on_one_side(low: float, high: float, 
 
 
 def test_the_page_says_what_it_counts(dials: list, controls: list, statics: list) -> None:
-    first, second, third = headline(*tables(dials, controls, statics, c02=0.9), "dial")
-    assert "answers in 1 ms (median of 5000 timed inferences)" in first
-    assert first.endswith("90.0 % [80.0 %, 95.0 %] on 200 test images.")
-    assert "c02 keeps 1 of 6 blocks and is the fastest that is at least as accurate" in second
-    assert second.endswith("lower than the full network's on the same 200 test images (-6.0 points [-9.3, -2.5]).")
-    assert third.startswith("Against the static small (0.6 ms, 83.0 % [")
-    assert "which cannot be told from the static network's on the same 200 test images (+1.0 points" in third
-    none = headline(*tables(dials, controls, statics), "dial")[1]
-    assert none == "Every faster configuration is less accurate than the full network on the validation images."
+    rivals = [("schedule with feedback", 23.0), ("full network", 10.0)]
+    policies = [{"policy": name, "inferences_per_charge": count} for name, count in rivals]
+    on_device, in_time = tables(dials, controls, statics, c02=0.9)
+    first = first_sentence(on_device, "dial", policies)
+    assert re.fullmatch(
+        r"c02 answers \d\.\d times as fast as the full network at 6\.0 points less \(paired interval -9\.3 to -2\.5\); "
+        r"a charge serves 2\.3 times as many inputs\.",
+        first,
+    )
+    second, third = further_sentences(on_device, in_time, "dial", False)
+    assert second.startswith("c02 is the fastest configuration that is at least as accurate as the full network")
+    assert "200 test images, read once, judge it" in second
+    assert third.startswith("In the time of the static small, c02 is not told apart from it: +1.0 points [")
+    easy = further_sentences(on_device, in_time, "dial", True)
+    assert easy[:2] == [second, third]
+    assert "a small static network is as good as the dial" in easy[2]
+
+
+def test_where_no_faster_one_is_as_accurate_the_page_says_so(dials: list, controls: list, statics: list) -> None:
+    on_device, in_time = tables(dials, controls, statics)
+    best = on_device[(on_device["network"] == "dial") & (on_device["configuration"] != "c00")]
+    name = best.sort_values("val_accuracy").iloc[-1]["configuration"]
+    assert first_sentence(on_device, "dial", []).startswith(f"{name} answers ")
+    assert "charge" not in first_sentence(on_device, "dial", [])
+    said = further_sentences(on_device, in_time, "dial", False)[0]
+    assert said == "On the validation images every faster configuration is less accurate than the full network."
 
 
 def test_the_page_says_where_the_full_network_is_not_on_the_front(tmp_path: Path, dials: list) -> None:
