@@ -1,11 +1,6 @@
 # One page that someone opens first and understands without the README.
 
 
-CONFIG_FILE = (
-    os.path.relpath(workflow.overwrite_configfiles[0]) if workflow.overwrite_configfiles else "config/config.yaml"
-)
-
-
 rule write_report:
     """Write the report: one page with everything inside it."""
     input:
@@ -43,7 +38,7 @@ rule write_report:
         captions=CAPTIONS,
         colours=C.figures.model_dump(mode="json", include={"dial", "control", "static", "oracle", "neutral"}),
         paper=of_the_paper(STUDY),
-        command=f"snakemake --cores all --configfile {CONFIG_FILE}",
+        command=f"snakemake --cores all --configfile {CONFIG_FILES[0]}",
         settings=plain(C),
         code=code_digest("depthdial.report"),
         template=[sha256_file(Path(workflow.basedir, f"depthdial/report/page.{end}")) for end in ("html", "css", "js")],

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from depthdial.artefacts import read_json
 from depthdial.deploy.manifest import SIGNATURE, Manifest, read_manifest
 from depthdial.networks.description import read_description
 
@@ -71,6 +72,7 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
     modules = sum(sizes[name] for name in {one.module for one in manifest.configurations})
     batchnorm = sum(sizes[name] for name in {one.batchnorm for one in manifest.configurations})
+    titles, figures = measured(folder, manifest)
     lines = [
         f"{manifest.network} on {manifest.dataset}, seed {manifest.seed}; "
         f"branches scaled: {manifest.scaling}; BatchNorm recalibrated: {'yes' if manifest.recalibrated else 'no'}",
@@ -81,11 +83,25 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
         PASSED if manifest.gated else UNCHECKED,
         *([f"packed for the schedule in {manifest.schedule}"] if manifest.schedule else []),
         "",
-        f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}  mask",
+        f"{'name':6}{'MACs':>12}{'share':>8}{'validation':>12}{titles}  mask",
     ]
     for one in manifest.configurations:
         front = "" if one.on_front else "  (beside the front)"
         lines.append(
-            f"{one.name:6}{one.macs:12,}{one.macs / full:8.1%}{one.validation_accuracy:12.4f}  {one.mask}{front}"
+            f"{one.name:6}{one.macs:12,}{one.macs / full:8.1%}{one.validation_accuracy:12.4f}"
+            f"{figures.get(one.name, '')}  {one.mask}{front}"
         )
     return lines
+
+
+def measured(folder: Path, manifest: Manifest) -> tuple[str, dict[str, str]]:
+    """Titles and, by configuration, columns of latency and energy, as the device's schedule in the bundle has them."""
+    table = read_json(folder / manifest.schedule) if manifest.schedule else {}
+    if not table.get("configurations"):
+        return "", {}
+    quantile, source = table["quantile"], table["energy_source"]
+    titles = f"{'median ms':>11}{f'{quantile} ms':>10}  {f'mJ ({source})':13}"
+    return titles, {
+        one["name"]: f"{one['median_ms']:11.4g}{one['latency_ms']:10.4g}  {one['energy_mj']:<13.4g}"
+        for one in table["configurations"]
+    }

@@ -92,8 +92,8 @@ def further_sentences(configurations: pd.DataFrame, equal_time: pd.DataFrame, di
     said += [_against(static, finding) for static, finding in against_static(equal_time).items()]
     if easy and any(f is None or f.verdict != MORE for f in against_static(equal_time).values()):
         said.append(
-            "On these digits a small static network is as good as the dial: they are too easy for depth to pay, and "
-            "serve to try everything out. docs/results.md has CIFAR-10, three seeds."
+            "On these digits a small static network is as good as the dial, or better: they are too easy for depth to "
+            "pay, and serve to try everything out. docs/results.md has CIFAR-10, three seeds."
         )
     return said
 

@@ -139,3 +139,13 @@ def test_axes_must_be_those_of_the_schedule(packed: Path) -> None:
 def test_a_bundle_without_a_schedule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="holds no schedule; name a packed bundle"):
         run(str(make_bundle(tmp_path / "bundle")), "--deadline", "1")
+
+
+def test_what_was_measured_is_shown_where_there_is_a_schedule(packed: Path) -> None:
+    done = CliRunner().invoke(app, ["inspect", str(packed)])
+    assert done.exit_code == 0, done.output
+    head, *rows = done.output.split("\n\n")[1].splitlines()
+    table = read_schedule(GOLDEN)
+    assert f"median ms    {table.quantile} ms  mJ ({table.energy_source})" in head
+    for one, row in zip(table.configurations, rows, strict=True):
+        assert f"{one.median_ms:11.4g}{one.latency_ms:10.4g}  {one.energy_mj:<13.4g}" in row
