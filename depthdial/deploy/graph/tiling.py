@@ -16,6 +16,8 @@ from depthdial.deploy.processor import Processor
 
 MACS_OF_A_PART = 30_000
 """Multiply-adds of a part for each number in a vector register, some 5 us: what it takes to wake another core."""
+WAYS, APART = 8, 4096
+"""Lines that one set of a first-level cache holds at least, and bytes that lie so far apart that they share a set."""
 LATENCY = 4
 """Cycles for which a sum waits for itself."""
 
@@ -52,9 +54,10 @@ def _full(c: Convolution, core: Processor) -> int:
 def _tiles(c: Convolution, core: Processor, tiles: Tiles) -> Iterator[tuple[int, int, int]]:
     """Tiles that fit: pieces of a row, or several whole rows."""
     most = min(max(1, _full(c, core)), tiles.channel_vectors or 8)
+    pixels = WAYS if 4 * c.source.channels * c.stride[1] % APART == 0 else core.registers
     for vectors in [most] if tiles.channel_vectors else range(1, most + 1):
-        for columns in range(1, min(core.registers, c.out.width) + 1):
-            for rows in range(1, min(core.registers // columns, c.out.height) + 1 if columns == c.out.width else 2):
+        for columns in range(1, min(pixels, c.out.width) + 1):
+            for rows in range(1, min(pixels // columns, c.out.height) + 1 if columns == c.out.width else 2):
                 sums = rows * columns * vectors
                 fits = needed_registers(rows * columns, vectors, core) <= core.registers
                 if (fits and sums <= (tiles.accumulators or sums)) or rows * columns == 1:
