@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from depthdial.config.finetune import Finetune
@@ -65,8 +65,7 @@ def train_network(
         "threads": threads,
         "validation_accuracy": epochs[-1]["validation_accuracy"],
     }
-    with atomic_path(history) as temporary:
-        pd.DataFrame(epochs).to_csv(temporary, index=False)
+    _write_history(history, epochs)
     save_weights(weights, net, _provenance(info.name, network, seed) | begins | about)
     checkpoint.unlink(missing_ok=True)
 
@@ -85,9 +84,16 @@ def adopt_network(
         "threads": threads,
         "validation_accuracy": validate(net, info, load_split(images, "validation"), torch.device("cpu"), "none"),
     }
-    with atomic_path(history) as temporary:
-        pd.DataFrame(columns=list(HISTORY)).to_csv(temporary, index=False)
+    _write_history(history, [])
     save_weights(weights, net, _provenance(info.name, network, seed) | _begins(network) | about)
+
+
+def _write_history(path: File, epochs: Sequence[dict[str, Any]]) -> None:
+    """A row per epoch, by the standard library: a GPU machine may have no pandas."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, list(HISTORY), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(epochs)
 
 
 def _provenance(dataset: str, network: Network, seed: int) -> dict[str, Any]:
