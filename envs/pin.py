@@ -49,11 +49,14 @@ def environments() -> dict[str, str]:
     return texts
 
 
+RULE = r"^( *)(?:rule|checkpoint) ?(\w*):\n((?:(?:\1[ \t].*)?\n)+)"
+
+
 def rules_by_environment() -> dict[str, dict[str, Path]]:
     """Environment -> rule -> script, read from rules/*.smk."""
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        for _, name, body in re.findall(r"^( *)(?:rule|checkpoint) ?(\w*):\n((?:(?:\1[ \t].*)?\n)+)", path.read_text(), re.M):
+        for _, name, body in re.findall(RULE, path.read_text(), re.M):
             script = re.search(r'script:\s+"\.\./(\S+)"', body)
             conda = re.search(r'conda:\s+"\.\./envs/(\S+)"', body)
             if script:

@@ -18,6 +18,8 @@ from depthdial.data.images import Split, save_images
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.export import export
+from depthdial.deploy.graph.nodes import Graph, read_graph
+from depthdial.deploy.manifest import GRAPH
 from depthdial.devices.table import latency_table
 from depthdial.errors import ArtefactError
 from depthdial.evaluate.tables import merge_masks
@@ -61,13 +63,13 @@ def images(path: Path, test_labels: np.ndarray) -> None:
     save_images(path, "noise", names, {name: Split(splits[name], labels[name]) for name in splits})
 
 
-def compiled(folder: Path, name: str, mask: str) -> Path:
+def compiled(folder: Path, graph: Graph, name: str, mask: str) -> Path:
     """The module of a configuration, compiled once for both chains: it depends on nothing but its mask."""
     path = folder / f"{name}-{mask}.vmfb"
     side, log = path.with_suffix(".json"), path.with_suffix(".log")
     if not path.exists():
         names = (DIAL, name, "host")
-        compile_configuration(ARCH, Mask(mask), HOST, names=names, output=path, side_file=side, log_path=log)
+        compile_configuration(graph, Mask(mask), HOST, names=names, output=path, side_file=side, log_path=log)
     return path
 
 
@@ -90,7 +92,8 @@ def chain(folder: Path, test_labels: np.ndarray) -> Outcome:
     calibrate_configurations(weights, data, chosen, settings, folder / "batchnorm.safetensors")
     score_configurations(weights, data, chosen, settings, folder / "test.parquet")
     export(weights, folder / "batchnorm.safetensors", names, data, Deploy(), folder / "exported")
-    modules = {one.name: compiled(folder.parent, one.name, one.mask) for one in picked}
+    graph = read_graph(folder / "exported" / GRAPH)
+    modules = {one.name: compiled(folder.parent, graph, one.name, one.mask) for one in picked}
     manifest = link(folder / "exported", modules, names, data, Deploy(), folder / "bundle")
     windows = [
         make_window(configuration=one.name, mask=one.mask, latencies_ms=(0.1 + one.macs * 1e-6,) * 10, round=number)
