@@ -12,7 +12,7 @@ from depthdial.compare.tables import escaped
 from depthdial.config.load import load_experiment
 from depthdial.errors import ConfigError
 from depthdial.figures.style import Drawing, canvas, write
-from depthdial.report.page import render
+from depthdial.report.page import Section, render
 from depthdial.report.results import linked
 
 HOSTILE = [
@@ -43,7 +43,7 @@ def test_pages_show_titles_as_they_are(title: str) -> None:
     assert "<" not in text.replace("\\<", "")
     assert "|" not in text.replace("\\|", "")
     assert not linked(f"## {text}\n")
-    page = render(title, [], {"device": title}, {"title": title})
+    page = render(title, [], [Section("device", title, title)], title)
     assert "<script>alert" not in page
 
 
