@@ -1,7 +1,7 @@
 """Memory and time of preparing photographs: ``make bench-data``. JSON on the last line.
 
 2,000 JPEGs of 1200 x 900 pixels in class folders become images of 64 x 64; the peak is that of a process of its own, of
-which the imports alone take some 100 MB. Beside it stands the time of the fingerprint that the workflow
+which the imports alone take some 50 MB. Beside it stands the time of the fingerprint that the workflow
 takes at its start, for 50,000 files.
 """
 
