@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from depthdial.compare.files import read_comparison
-from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, point, spread
+from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, point, spread, tell
 
 
 def draw(style: Style, *, configurations: str, network: str, device: str) -> Drawing:
@@ -51,5 +51,8 @@ def _panel(
             (row["configuration"], colours["dial"], "o") if ours else (row["network"], colours["static"], "D")
         )
         names.append(point(axis, at, label, colour, marker, vertical, horizontal))
+        ends = f"[{100 * vertical[0]:.1f}, {100 * vertical[1]:.1f}]"
+        figures = f"{100 * at[1]:.1f} % {ends}, {at[0]:.3g} {unit.replace('mj', 'mJ')}"
+        tell(axis, at, f"{label}: {figures} [{horizontal[0]:.3g}, {horizontal[1]:.3g}]")
     axis.set_xlim(left=0)
     return names
