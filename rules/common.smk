@@ -1,5 +1,4 @@
-# The only file of rules with functions: what only Snakemake can know, and what rules of several stages share. Where files
-# lie is said by depthdial/layout.py, what is compared with what by depthdial/compare/design.py.
+# The only file of rules with functions: what only Snakemake can know, and what rules of several stages share.
 import os
 import sys
 from collections import defaultdict

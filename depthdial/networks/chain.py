@@ -180,13 +180,13 @@ def _values(
 def _foreseen(two: Any, three: Any) -> Any:
     """The value for any number of images. Raises ValueError if it cannot be known."""
     if isinstance(two, Tensor):
-        raise ValueError("a tensor")
+        raise ValueError
     if isinstance(two, tuple | list):
         return tuple(_foreseen(a, b) for a, b in zip(two, three, strict=True))
     if type(two) is int and (two, three) == (2, 3):
         return BATCH
     if two != three:
-        raise ValueError("depends on the number of images")
+        raise ValueError
     return two
 
 
@@ -211,10 +211,9 @@ def _segment(
         if node not in made:
             if node.op == "get_attr":
                 made[node] = graph.node_copy(node, look)
-            elif node in known:
-                return _written(graph, x, known[node][0])
             else:
-                raise NetworkError(f"{node.name} is used where it is not made")
+                assert node in known, f"{node.name}: what lives beside the input of a unit is known, or refused by then"
+                return _written(graph, x, known[node][0])
         return made[node]
 
     for node in nodes[first + 1 : last]:

@@ -44,8 +44,8 @@ def energy_prices(problem: Problem, solution: Solution, time_limit_s: float = 30
         may_miss=missing,
         most_misses=_servable_misses(problem, solution) + 1e-9 if missing else None,
     )
-    if run(model, time_limit_s, integer=False) is None:
-        raise ScheduleError("the relaxation of a solved schedule is infeasible (please report this)")
+    relaxed = run(model, time_limit_s, integer=False)
+    assert relaxed is not None, "the schedule itself is a point of the relaxation"
     return budget_prices(model, problem, solution.limits_mj)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from safetensors.numpy import save_file
 
 from depthdial.artefacts import (
+    LARGEST_JSON,
     open_tensors,
     pack_metadata,
     read_array,
@@ -133,3 +135,39 @@ def test_arrays_are_of_float32_and_never_pickled(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ArtefactError, match="cannot be read as an array"):
         read_array(tmp_path / "b.npy")
+
+
+def test_what_cannot_be_read_or_is_endless_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large.json").touch()
+    os.truncate(tmp_path / "large.json", LARGEST_JSON + (1 << 20))
+    most = LARGEST_JSON >> 20
+    with pytest.raises(ArtefactError, match=rf"large\.json: {most + 1} MiB, at most {most} are read; "):
+        read_json(tmp_path / "large.json")
+    with pytest.raises(ArtefactError, match=r"inside: cannot be read \(Not a directory\)"):
+        read_json(tmp_path / "large.json" / "inside")
+
+
+# Places in the header of an archive, or in the first entry of its table, which the header names at byte 40.
+ARCHIVES: dict[str, tuple[bool, int, str, int, str]] = {
+    "version": (False, 4, "<H", 1, "its header is not that of one archive of version 0"),
+    "table": (False, 48, "<Q", 1 << 40, r"its entries end at \d{13}, the file at \d+"),
+    "names": (False, 64, "<Q", 1 << 40, r"its names end at \d{13}, the file at"),
+    "storage": (False, 80, "<Q", 1 << 40, r"its data end at \d{13}, the file at"),
+    "entries": (False, 32, "<Q", 9, "its table is too short for 9 entries"),
+    "kind": (True, 8, "<I", 1, "an entry is no stored tensor"),
+    "outside": (True, 68, "<Q", 1 << 30, "an entry lies outside of its segment"),
+    "whole": (True, 68, "<Q", 3, "an entry is not of whole float32 values"),
+}
+
+
+@pytest.mark.parametrize("what", ARCHIVES)
+def test_a_damaged_archive_says_what_is_wrong(what: str, tmp_path: Path) -> None:
+    of_entry, place, kind, value, said = ARCHIVES[what]
+    path = tmp_path / "a.irpa"
+    write_archive(path, {"a": np.ones((3, 3), np.float32), "b": np.ones(5, np.float32)})
+    content = bytearray(path.read_bytes())
+    start = struct.unpack_from("<Q", content, 40)[0] if of_entry else 0
+    struct.pack_into(kind, content, start + place, value)
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError, match=rf"a\.irpa: cannot be read as a parameter archive \({said}"):
+        read_archive(path)

@@ -81,6 +81,36 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
         ),
         ({"datasets": [{"name": "a", "source": "folder"}]}, r"datasets\[0\].path: source folder needs the folder"),
         ({"datasets": [{"name": "a", "source": "digits", "path": "x"}]}, "path: scikit-learn's digits are inside"),
+        (
+            {"datasets": [{"name": "a", "source": "cifar10", "path": "x", "test_fraction": 0.2}]},
+            "test_fraction: source cifar10 has a test split of its own; remove it",
+        ),
+        (
+            {
+                "datasets": [
+                    {"name": "a", "source": "folder", "path": "x", "validation_fraction": 0.5, "test_fraction": 0.5}
+                ]
+            },
+            "validation_fraction and test_fraction: leave at least a tenth for training",
+        ),
+        (
+            {"datasets": [{"name": "a", "source": "folder", "path": "x", "image_size": 30}]},
+            "image_size: must be a multiple of 4, got 30",
+        ),
+        ({"schedule": {"grid": {"deadline_ms": [5]}}}, "give deadline_relative or deadline_ms .*, one of them and not"),
+        ({"schedule": {"grid": {"temperature_c": [20]}}}, "temperature_slowdown: one slowdown for each level of"),
+        ({"schedule": {"grid": {"battery": [0.5, 1.5]}}}, r"battery: shares of the full charge in \[0, 1\], got"),
+        ({"schedule": {"grid": {"rate_hz": [0, 1]}}}, "rate_hz: levels must be above 0"),
+        (
+            {"schedule": {"grid": {"slowdown": list(range(1, 400))}}},
+            "25,536 cells, all combinations of the levels; at most 20,000 are solved: give fewer levels",
+        ),
+        ({"schedule": {"charge_j": 5}}, "give charge_relative or charge_j .*, one of them and not both"),
+        ({"traces": {"estimate": []}}, "estimate and held_out each name at least one trace"),
+        (
+            {"datasets": [{"name": "a", "source": "digits", "title": " "}]},
+            r"datasets\[0\].title: must not be blank; remove it or write something",
+        ),
         ({"datasets": [{"name": "a/../b", "source": "digits"}]}, r"datasets\[0\].name: string should match pattern"),
         ({"seeds": []}, "seeds: tuple should have at least 1 item"),
         ({"networks": [{"role": "static", "depth": 8}]}, r"networks\[0\].name: missing"),

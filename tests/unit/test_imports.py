@@ -40,6 +40,12 @@ def test_a_script_has_a_main_and_a_rule(path: Path) -> None:
     assert rules.count(f'"../workflow_scripts/{path.name}"') == 1
 
 
+def test_no_module_and_no_rules_that_share_functions_are_long() -> None:
+    long = [path for path in (ROOT / "depthdial").rglob("*.py") if len(path.read_text().splitlines()) > 400]
+    assert not long, f"more than 400 lines: {long}; move a part that stands on its own into a module"
+    assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) < 200, "experiment logic is layout.py's"
+
+
 @pytest.mark.parametrize("module", WITHOUT_TORCH)
 def test_later_stages_start_without_torch(module: str) -> None:
     code = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,29 +168,38 @@ def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> Non
         read_manifest(tmp_path)
 
 
-HOSTILE: dict[str, tuple[tuple[str | int, ...], Any]] = {
-    "escape": (("network",), "\x1b[2Jnet"),
-    "class": (("input", "classes", 3), "three\nfour"),
-    "long": (("dataset",), "d" * 10_000),
-    "accuracy": (("configurations", 0, "validation_accuracy"), 7.0),
-    "nan": (("configurations", 0, "validation_accuracy"), float("nan")),
-    "tolerance": (("gate", "absolute"), float("inf")),
-    "mask": (("configurations", 0, "mask"), "💥"),
-    "macs": (("configurations", 0, "macs"), -1),
-    "size": (("input", "shape", 2), 10**9),
-    "channels": (("input", "mean"), [0.1, 0.2]),
-    "deviation": (("input", "deviation", 0), 0.0),
-    "name": (("configurations", 0, "name"), "--flag"),
-    "path": (("weights",), "weights\x00.irpa"),
-    "digest": (("files", "weights.irpa"), "0"),
-    "outputs": (("configurations", 0, "expected"), []),
-    "none": (("configurations",), []),
-}
+CONFIGURATION = manifest_of({}).configurations[0].model_dump(mode="json")
+HOSTILE: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
+    "escape": (("network",), "\x1b[2Jnet", "network: .* holds characters that cannot be printed"),
+    "class": (("input", "classes", 3), "three\nfour", "classes.3: .* holds characters that cannot be printed"),
+    "long": (("dataset",), "d" * 10_000, "dataset: .* at most 200 characters"),
+    "accuracy": (("configurations", 0, "validation_accuracy"), 7.0, "less than or equal to 1"),
+    "nan": (("configurations", 0, "validation_accuracy"), float("nan"), "finite number"),
+    "tolerance": (("gate", "absolute"), float("inf"), "finite number"),
+    "mask": (("configurations", 0, "mask"), "💥", "mask: .* match pattern"),
+    "macs": (("configurations", 0, "macs"), -1, "greater than or equal to 1"),
+    "size": (("input", "shape", 2), 10**9, "shape.2: .* less than or equal to 65536"),
+    "channels": (("input", "mean"), [0.1, 0.2], "mean and deviation must have a value for each of 1 channels"),
+    "deviation": (("input", "deviation", 0), 0.0, "greater than 0"),
+    "name": (("configurations", 0, "name"), "--flag", "name: .* match pattern"),
+    "path": (("weights",), "weights\x00.irpa", "weights: .* match pattern"),
+    "digest": (("files", "weights.irpa"), "0", "weights.irpa: .* match pattern"),
+    "outputs": (
+        ("configurations", 0, "expected"), [], "a configuration has not one expected output for each fixed input"
+    ),
+    "none": (("configurations",), [], "at least 1 item"),
+    "inputs": (("gate", "inputs"), [], "it has no fixed inputs for the gate"),
+    "twice": (("configurations",), [CONFIGURATION] * 2, "two configurations have the same name"),
+    "lengths": (
+        ("configurations",), [CONFIGURATION, CONFIGURATION | {"name": "c01", "mask": "10"}],
+        "its masks are of different lengths",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_rewritten_manifest_is_bounded(bundle: Path, what: str) -> None:
-    keys, value = HOSTILE[what]
+    keys, value, problem = HOSTILE[what]
     path = bundle / "manifest.json"
     values = json.loads(path.read_text())
     del values["sha256"]
@@ -201,8 +211,16 @@ def test_a_rewritten_manifest_is_bounded(bundle: Path, what: str) -> None:
     path.write_text(json.dumps(values))
     with pytest.raises(ArtefactError, match=r"manifest\.json: cannot be read as the manifest of a bundle") as said:
         read_manifest(bundle)
+    assert re.search(problem, str(said.value))
     assert str(said.value).isprintable()
     assert len(str(said.value)) < 600
+
+
+def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ArtefactError, match="its content does not match its own sha256; link or copy the bundle again"):
+        read_manifest(bundle)
 
 
 def test_another_json_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from depthdial.config.recorded import MOST_STEPS, read_recorded
 from depthdial.config.schedule import Grid, Schedule
+from depthdial.config.study import check_trace
 from depthdial.config.traces import TraceSpec
 from depthdial.errors import ConfigError
 from depthdial.schedule.conditions import estimate
@@ -74,6 +75,16 @@ def test_all_bad_cells_are_named_at_once_and_many_are_counted(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"\.\.\. and \d+ more") as caught:
         read_recorded(written(tmp_path, HEADER + "x,y,z\n" * 50_000))
     assert len(str(caught.value).splitlines()) < 30
+
+
+def test_more_steps_than_are_read_and_traces_that_teach_nothing_are_refused(tmp_path: Path, monkeypatch) -> None:
+    path = written(tmp_path, HEADER + "0,0,1\n60,0,1\n120,0,1\n")
+    check_trace(path, learnt_from=False)
+    with pytest.raises(ConfigError, match="no arrivals at all, so nothing can be learnt from it; take it out of"):
+        check_trace(path, learnt_from=True)
+    monkeypatch.setattr("depthdial.config.recorded.MOST_STEPS", 2)
+    with pytest.raises(ConfigError, match="line 4: more than 2 steps; average several into one"):
+        read_recorded(path)
 
 
 def test_absent_and_endless_recordings_are_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from depthdial.deploy.graph import attention, kernels
 from depthdial.deploy.graph.convolution import Convolution, Cut, convolved
 from depthdial.deploy.graph.images import PARAMETERS, Finish, Image
 from depthdial.deploy.graph.layouts import stored_shape
+from depthdial.deploy.graph.module import Module
 from depthdial.deploy.graph.moves import MOVES, Tensors, tensor
 from depthdial.deploy.graph.nodes import INPUT, Graph, Node
 from depthdial.deploy.graph.steps import IMAGES, Done, Plan, Step, Value, plan
@@ -36,7 +37,7 @@ def program(
 
     Raises DeployError that names an operation, and where it is, for which there is no kernel.
     """
-    module = _Module(core, tiles, cuts or {})
+    module = Module(core, tiles, cuts or {})
     functions = [_Function(module, name, graph.keeping(mask)).text() for name, mask in masks.items()]
     kinds = list(module.kernels.values())
     return "\n".join(["module @depthdial {", *kinds, *module.globals.values(), *functions, "}\n"])
@@ -44,7 +45,7 @@ def program(
 
 def convolutions(graph: Graph, core: Processor) -> list[Convolution]:
     """The convolutions of the full network, in order."""
-    module = _Module(core, Tiles(), {})
+    module = Module(core, Tiles(), {})
     _Function(module, "full", graph).text()
     return module.convolutions
 
@@ -64,34 +65,6 @@ def alone(c: Convolution, own: Cut, core: Processor) -> str:
     )
 
 
-class _Module:
-    """Kernels and parameters, which functions share."""
-
-    def __init__(self, core: Processor, tiles: Tiles, cuts: Mapping[str, Cut]) -> None:
-        self.core, self.tiles, self.cuts = core, tiles, cuts
-        self.convolutions: list[Convolution] = []
-        self.kernels: dict[tuple[object, ...], str] = {}
-        self.names: dict[tuple[object, ...], str] = {}
-        self.globals: dict[str, str] = {}
-
-    def kernel(self, kind: str, key: tuple[object, ...], write: Callable[[Kernel], None], parts: int = 1) -> str:
-        """The name of a kernel, written by ``write`` unless there is an equal one."""
-        whole = (kind, *key)
-        if whole not in self.names:
-            self.names[whole] = f"{kind}_{len(self.names)}"
-            kernel = Kernel(self.core)
-            write(kernel)
-            self.kernels[whole] = kernel.text(self.names[whole], parts)
-        return self.names[whole]
-
-    def parameter(self, scope: str, key: str, shape: tuple[int, ...]) -> str:
-        """The symbol of a tensor of an archive."""
-        kind = f"tensor<{'x'.join(map(str, shape))}xf32>"
-        symbol = f'@"{scope}::{key}::{kind}"'
-        self.globals[symbol] = f'util.global private {symbol} = #flow.parameter.named<"{scope}"::"{key}"> : {kind}'
-        return symbol
-
-
 @dataclass(frozen=True)
 class _Stored:
     """A value in memory: its SSA name, and how it lies."""
@@ -103,7 +76,7 @@ class _Stored:
 class _Function(Tensors):
     """One configuration."""
 
-    def __init__(self, module: _Module, name: str, graph: Graph) -> None:
+    def __init__(self, module: Module, name: str, graph: Graph) -> None:
         super().__init__()
         self.module, self.name, self.graph = module, name, graph
         self.plan: Plan = plan(graph)
