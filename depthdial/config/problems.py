@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,8 @@ MOST = 25
 """Problems that a message names; further ones are counted."""
 LONGEST = 400
 """Characters of a line of a message."""
+_KEYED = re.compile(r"[a-z_]+[\w.\[\]]*((, | and )[a-z_]+)*: ")
+"""How what a section says of its own keys begins; what a key's own check says begins with no key."""
 
 
 def validate(model: type[Model], values: Any, where: str) -> Model:
@@ -76,7 +79,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
             lines.append(f"{key}: missing; it has no default, so give it a value")
         elif item["type"] == "value_error":
             for text in item["msg"].removeprefix("Value error, ").splitlines():
-                lines.append(f"{key}.{text}" if key else text)
+                lines.append(f"{key}{'.' if _KEYED.match(text) else ': '}{text}" if key else text)
         else:
             lines.append(f"{key}: {_lower(item['msg'])}, got {shown(item['input'])}")
     return [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines]
