@@ -119,7 +119,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     # How long a tool takes to start says little while tests share this machine's cores.
-    monkeypatch.setattr("depthdial.devices.meters.OVERHEAD_SHARE", 100.0)
+    monkeypatch.setattr("depthdial.devices.energy.OVERHEAD_SHARE", 100.0)
     return Bench(tmp_path, bundle)
 
 

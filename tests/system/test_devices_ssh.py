@@ -468,7 +468,7 @@ def test_a_command_meter_on_the_device_and_energy_from_it(
     board: SshDevice, bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The network is so small that the benchmark tool takes half as long for itself.
-    monkeypatch.setattr("depthdial.devices.meters.OVERHEAD_SHARE", 100.0)
+    monkeypatch.setattr("depthdial.devices.energy.OVERHEAD_SHARE", 100.0)
     script = board.folder / "meter.sh"
     script.write_text("#!/bin/sh\nwhile :; do echo 2500; sleep 0.01; done\n")
     script.chmod(0o755)
