@@ -72,7 +72,7 @@ def try_tools(session: Session, folder: str) -> None:
     """Run the tools in a folder on the device. Raises DeviceError if they do not run."""
     for name in TOOLS:
         done = session.run([*session.device.launcher, f"{folder}/{name}", "--list_drivers"])
-        if done.status == CANNOT_EXECUTE and not session.device.launcher:
+        if done.status == CANNOT_EXECUTE and "ermission denied" in done.errors:
             raise DeviceError(
                 f"device {session.device.name}: {folder}/{name} may not be executed there; is its file system mounted "
                 f"noexec? Change `directory` to one that allows programs"

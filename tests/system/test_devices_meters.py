@@ -213,7 +213,7 @@ def test_a_round_that_does_not_hold_up_is_measured_again(bench: Bench) -> None:
     # A window that was too short is measured again: then the first one is charged with what happened before.
     assert records[0].reasons in (("throttled at position 0",), ("throttled at position 1",))
     assert table["valid"].all()
-    assert table.loc[0, "n"] == sum(len(window.latencies_ms) for window in records[2:])
+    assert table.loc[0, "n_inferences"] == sum(len(window.latencies_ms) for window in records[2:])
 
 
 def test_a_device_that_is_too_noisy_is_told_with_the_figures_and_leaves_no_record(bench: Bench) -> None:
