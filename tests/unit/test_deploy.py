@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from depthdial.config.targets import Target, Tiles
 from depthdial.deploy.archive import read_archive
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import Compiler
+from depthdial.deploy.export import static_network
 from depthdial.deploy.gate import check_configuration, compare, run_tool
 from depthdial.deploy.graph.nodes import read_graph
 from depthdial.deploy.graph.write import program
@@ -27,6 +29,7 @@ from depthdial.deploy.processor import processor
 from depthdial.deploy.runtime import Bundle
 from depthdial.errors import ArtefactError, DataError, DeployError
 from depthdial.files import DIGESTS, digests, write_json
+from depthdial.networks.configurations import read_configurations
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import save_weights
@@ -229,6 +232,46 @@ def test_modules_must_fit_the_configurations(case: tuple[Case, Path], tmp_path: 
     with pytest.raises(ArtefactError, match="compiled for mask 010, c00 is 111"):
         linked({"c00": modules["c01"], "c01": modules["c01"]})
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("module", r"c01\.vmfb: changed since it was compiled; compile again"),
+        ("target", "net: modules of different targets; compile again"),
+        ("graph", "exported: c01 were compiled from another graph; compile again"),
+    ],
+)
+def test_modules_that_were_not_compiled_together_are_refused(
+    case: tuple[Case, Path], tmp_path: Path, what: str, said: str
+) -> None:
+    deployed, _ = case
+    shutil.copytree(deployed.folder / "host", tmp_path / "host")
+    modules = {name: tmp_path / "host" / f"{name}.vmfb" for name in deployed.masks}
+    about = json.loads((tmp_path / "host" / "c01.json").read_text())
+    if what == "module":
+        flip(modules["c01"])
+    elif what == "target":
+        about["target"]["name"] = "board"
+    else:
+        about["graph_sha256"] = "0" * 64
+    (tmp_path / "host" / "c01.json").write_text(json.dumps(about))
+    given = (deployed.folder / "exported", modules, deployed.configurations, deployed.images, Deploy())
+    with pytest.raises(ArtefactError, match=said):
+        link(*given, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_statistics_that_are_not_the_configurations_are_refused(tmp_path: Path) -> None:
+    made = Case(tmp_path, ["111"])
+    chosen = read_configurations(made.configurations)
+    right = {f"c00/{name}": value for name, value in made.statistics()["c00"].items()}
+    first = "c00/blocks.0.bn1.running_mean"
+    static_network(made.net, chosen.configurations[0], chosen, right)
+    with pytest.raises(ArtefactError, match=f"configuration c00: the statistics lack {first}; recalibrate again"):
+        static_network(made.net, chosen.configurations[0], chosen, {k: v for k, v in right.items() if k != first})
+    with pytest.raises(ArtefactError, match=f"the statistics' {first} has another shape than in the network"):
+        static_network(made.net, chosen.configurations[0], chosen, right | {first: torch.zeros(7)})
 
 
 def test_a_compiler_failure_names_what_and_where(tmp_path: Path) -> None:

@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from pandera.errors import SchemaError
 
 from depthdial.config.benchmark import Benchmark
+from depthdial.config.devices import Device
 from depthdial.deploy.calls import parse_report
 from depthdial.deploy.manifest import BundledConfiguration, CompiledFor, Gate, Input, Manifest
 from depthdial.devices.benchmark import model_if_doubted
-from depthdial.devices.protocol import judge_rounds
+from depthdial.devices.meters import open_meter
+from depthdial.devices.protocol import Bench, Job, judge_rounds
+from depthdial.devices.provision import VerifiedBundle
 from depthdial.devices.records import Energy, read_records, write_records
+from depthdial.devices.sensors import find_sensors
+from depthdial.devices.session import Session
 from depthdial.devices.table import SCHEMA, latency_table, median_interval
 from depthdial.errors import ArtefactError, DeviceError, MeasurementError
 from tests.rigs.windows import make_window
@@ -113,6 +118,11 @@ def test_a_report_is_read() -> None:
 def test_a_report_that_makes_no_sense_is_told_in_words(text: str) -> None:
     with pytest.raises(DeviceError, match="expected the times of inferences from iree-benchmark-module, got"):
         parse_report(text)
+
+
+def test_a_run_that_failed_is_no_time() -> None:
+    with pytest.raises(DeviceError, match=r"expected the times of inferences .* \(a run that failed\); is that tool"):
+        parse_report(report("1").replace('"run_type"', '"error_occurred": true, "run_type"'))
 
 
 def test_records_come_back_as_they_were_and_damage_is_located(tmp_path: Path) -> None:
@@ -218,6 +228,27 @@ def test_a_meter_that_was_found_out_gives_way_to_the_model_in_all_windows() -> N
 def test_a_configuration_without_measurement_is_an_error() -> None:
     with pytest.raises(MeasurementError, match="dial c01 has no measurement"):
         latency_table([make_window(), make_window(round=1)], [manifest("c00", "c01")], SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo '{\"context\": '", r"the output of iree-benchmark-module for dial c00 is cut short; .* free"),
+        ("echo broken >&2; exit 3", r"dial c00 could not be measured \(status 3\): broken"),
+        ("exit 3", r"dial c00 could not be measured \(status 3\): it said nothing"),
+        ("echo '{}'", "dial c00: expected the times of inferences from iree-benchmark-module"),
+    ],
+)
+def test_a_benchmark_that_tells_no_times_is_an_error_with_what_it_said(tmp_path: Path, does: str, said: str) -> None:
+    tool = tmp_path / "iree-benchmark-module"
+    tool.write_text(f"#!/bin/sh\n{does}\n")
+    tool.chmod(0o755)
+    job = Job(VerifiedBundle(tmp_path, manifest("c00")), ".", manifest("c00").configurations[0])
+    device = Device(name="d", target="host", directory=str(tmp_path / "work"))
+    with Session(device) as session:
+        bench = Bench(session, str(tmp_path), [job], SETTINGS, open_meter(session), find_sensors(session))
+        with pytest.raises(DeviceError, match=f"device d: {said}"):
+            bench.calibrate()
 
 
 @settings(max_examples=8, deadline=None)

@@ -11,7 +11,16 @@ import pytest
 
 from depthdial.config.devices import Device
 from depthdial.devices import connection
-from depthdial.devices.connection import Channel, ConnectionLostError, LocalRunner, bootstrap, destination, hops, plain
+from depthdial.devices.connection import (
+    Channel,
+    ConnectionLostError,
+    LocalRunner,
+    SshRunner,
+    bootstrap,
+    destination,
+    hops,
+    plain,
+)
 from depthdial.devices.provision import _must, _send, check_machine, try_tools
 from depthdial.devices.session import LARGEST, Session, parse_samples
 from depthdial.errors import DeviceError
@@ -160,6 +169,19 @@ def test_a_far_side_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPat
 )
 def test_jump_hosts_are_taken_apart_as_the_client_does(jump: str, parts: list[list[str]]) -> None:
     assert [destination(hop) for hop in hops({"proxyjump": jump})] == parts
+
+
+def test_a_client_that_is_not_there_or_cannot_read_its_configuration_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("Nonsense yes\n")
+    runner = SshRunner(Device(name="d", target="host", host="board", ssh_config=str(tmp_path / "config")))
+    if shutil.which("ssh"):
+        with pytest.raises(DeviceError, match=r"device d: ssh cannot read its configuration: .*[Bb]ad configuration"):
+            runner.check_jumps()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match="device d: there is no OpenSSH client here; install openssh-client"):
+        runner.check_jumps()
 
 
 def test_hostile_output_is_shown_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,51 @@ def test_what_is_not_supported_is_named_with_its_place() -> None:
         program(graph, {"c00": FULL}, processor(HOST), Tiles())
 
 
+class Computes(nn.Module):
+    """What a function makes of images."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "one image": (lambda x: functional.conv2d(x[0], torch.ones(2, 3, 1, 1)), "a convolution that is not of images"),
+    "weights": (lambda x: functional.conv2d(x, x[:, :, :1, :1]), "weights that are computed from the image"),
+    "several": (lambda x: torch.max(x, 1)[0], r"max in .*; aten\.max\[0\] in"),
+    "alpha": (lambda x: torch.add(x, x.abs(), alpha=2), "add with alpha"),
+    "quotient": (lambda x: x / x.sum((2, 3), keepdim=True), "div by a tensor"),
+    "bounds": (lambda x: functional.hardtanh(x), r"hardtanh from -1(\.0)? to 1(\.0)? in"),
+    "windows": (lambda x: functional.max_pool2d(x, 2, dilation=2), "max pooling with dilation, divisor or ceil_mode"),
+    "uneven": (lambda x: functional.adaptive_avg_pool2d(x, 3), "adaptive pooling of 4x4 to 3x3"),
+    "norm": (lambda x: functional.layer_norm(x, (4, 4)), "layer_norm over more than channels"),
+    "causal": (
+        lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True), "attention with a mask or dropout"
+    ),
+    "border": (lambda x: functional.pad(x, (1, 1), value=1.0), "padding with other than zeros"),
+    "rows": (lambda x: x.mean(2), "mean in .*: over some of the pixels"),
+    "batches": (lambda x: x @ x[:, :1], r"matmul in .*: batches of \(1, 3\) and \(1, 1\)"),
+    "values": (
+        lambda x: functional.scaled_dot_product_attention(x, x, x[..., :2]), "values are not as wide as queries"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_an_operation_in_a_way_that_is_not_supported_is_refused(what: str) -> None:
+    function, said = REFUSED[what]
+
+    def written() -> str:
+        graph, _ = trace(Computes(function).eval(), torch.zeros(1, 3, 4, 4), NONE)
+        return program(graph, {"c00": FULL}, processor(HOST), Tiles())
+
+    with pytest.raises(DeployError, match=said):
+        written()
+
+
 class Blocks(nn.Module):
     """Residual blocks of one shape between a stem and a head, which share nothing."""
 
@@ -234,6 +280,22 @@ def test_a_unit_that_changes_shape_cannot_be_skipped() -> None:
     assert len(graph.keeping(Mask("10")).nodes) == 2
     with pytest.raises(ValueError, match=r"unit 0 makes \(1, 4, 4, 4\) of \(1, 8, 4, 4\): it cannot be skipped"):
         graph.keeping(Mask("01"))
+
+
+def test_a_unit_that_reads_two_values_cannot_be_skipped() -> None:
+    node = Node(name="a", op="add", inputs=("input", "b"), shape=(1, 3), where="unit", unit=0)
+    other = Node(name="b", op="relu", inputs=("input",), shape=(1, 3), where="before")
+    graph = Graph(input_shape=(1, 3), nodes=(other, node), weights={}, normalised={}, units=1)
+    with pytest.raises(ValueError, match=r"unit 0 reads \['b', 'input'\] and gives \['a'\]; expected one of each"):
+        graph.keeping(Mask("0"))
+
+
+def test_a_processor_that_the_compiler_does_not_tell_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthdial.deploy.processor._compiler_says", lambda *_: "")
+    with pytest.raises(DeployError, match=r"does not tell what CPU this machine has; name it in place of `cpu: host`"):
+        processor(HOST)
+    with pytest.raises(DeployError, match="iree-compile does not tell what CPU cortex-a72 is"):
+        core("cortex-a72")
 
 
 def core(cpu: str) -> Processor:

@@ -28,6 +28,12 @@ def test_a_runtime_without_its_tools_is_refused(monkeypatch: pytest.MonkeyPatch)
         installed_tools()
 
 
+def test_a_runtime_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthdial.deploy.tools.PACKAGE", "iree-of-nowhere")
+    with pytest.raises(DeviceError, match=r"iree-of-nowhere is not installed here; install requirements\.lock"):
+        runtime_version()
+
+
 def test_an_architecture_without_a_wheel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="there is no wheel of iree-base-runtime for riscv64; name a `runtime`"):
         runtime_tools("riscv64", tmp_path)

@@ -1,5 +1,6 @@
 """Networks of every family as dials: their units, what skipping leaves, what is refused and how."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +16,11 @@ from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.engine import Engine
 from depthdial.networks.adopt import fit, read_weights, weights_of
 from depthdial.networks.build import build, dial
+from depthdial.networks.chain import cut
 from depthdial.networks.describe import describe
 from depthdial.networks.description import Description, read_description, write_description
 from depthdial.networks.dial import Dial
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from depthdial.networks.measure import measured
 from depthdial.networks.units import find_units
@@ -225,6 +228,97 @@ def test_a_network_that_is_no_chain_is_refused_with_the_place() -> None:
         find_units(Dense(), [], SHAPE)
 
 
+class Crooked(nn.Module):
+    """Blocks that are called as ``how`` says."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.a, self.b = how, Residual(3), Residual(3)
+        self.head, self.scale = nn.Linear(3, 5), nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        if self.how == "branching" and x.sum() > 0:
+            return x
+        if self.how == "twice":
+            x = self.a(x)
+        if self.how == "keyword":
+            return self.head(self.b(self.a(x=x)).mean((2, 3)))
+        if self.how == "scaled":
+            return self.head(self.b(self.a(x, self.scale)).mean((2, 3)))
+        logits = self.head(self.b(self.a(x)).mean((2, 3)))
+        return {"logits": logits} if self.how == "named" else logits
+
+
+@pytest.mark.parametrize(
+    ("how", "units", "said"),
+    [
+        ("branching", ["a", "b"], "Crooked: the code that calls its units cannot be traced .*; it may not branch on"),
+        ("twice", ["a", "b"], "unit a: called 2 times; a unit is called once for an image"),
+        ("straight", ["b", "a"], "units are called in the order a, b"),
+        ("keyword", ["a", "b"], "unit a: is not called with one tensor first"),
+        ("scaled", ["a", "b"], "unit a: is given scale besides its input; it must be a constant"),
+        ("named", ["a", "b"], "Crooked: must return one tensor, the logits"),
+    ],
+)
+def test_a_network_that_cannot_be_cut_is_refused(how: str, units: list[str], said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        cut(Crooked(how), units, (3, 8, 8))
+
+
+def test_modules_that_can_be_no_units_are_refused() -> None:
+    with pytest.raises(NetworkError, match=r"body\.1 takes .* None of the modules named can be a unit"):
+        find_units(Planted(), ["body.1"], SHAPE)
+    with pytest.raises(NetworkError, match=r"units: body\.0\.conv: not called exactly once, or only inside another"):
+        find_units(Planted(), ["body.0", "body.0.conv"], SHAPE)
+    with pytest.raises(NetworkError, match=r"unit body\.1: changes the shape from \(4, 32, 32\) to \(6, 32, 32\); it"):
+        measured(Planted(), ["body.1"], SHAPE, 5, "module", "planted", {})
+
+
+@pytest.mark.parametrize("survival", [(0.5,), (0.5, 0.5, 0.0), (0.5, 0.5, 1.5)])
+def test_survival_that_is_no_probability_of_each_unit_is_refused(survival: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"survival needs 3 probabilities in \(0, 1\], got"):
+        dial(Architecture(8, 4, 1, 8, 3).describe(), survival)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((9, 4, 1, 8, 3), r"depth must be 6m\+2 with m >= 1 .*, got 9"),
+        ((8, 4, 1, 30, 3), "image size must be a multiple of 4, got 30"),
+        ((8, 0, 1, 8, 3), "width, in_channels and classes must be positive"),
+        ((8, 4, 1, 8, 0), "width, in_channels and classes must be positive"),
+    ],
+)
+def test_an_architecture_that_cannot_be_is_refused(sizes: tuple[int, int, int, int, int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Architecture(*sizes)
+
+
+def test_an_architecture_is_that_of_its_own_family_alone(planted: Dial) -> None:
+    assert Architecture.of(Architecture(8, 4, 1, 8, 3).describe()) == Architecture(8, 4, 1, 8, 3)
+    with pytest.raises(ValueError, match="planted is of family module, not one of he_resnet"):
+        Architecture.of(planted.description)
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "shape", "said"),
+    [
+        ("torchvision", "resnet19", SHAPE, r"model: torchvision \S+ has no classifier 'resnet19'"),
+        ("torchvision", "resnet18", (1, 8, 8), "networks of torchvision take images of 3 channels, these have 1"),
+        ("timm", "resnet_19", SHAPE, r"model: timm \S+ has no network 'resnet_19'; there are "),
+    ],
+)
+def test_a_model_that_a_library_does_not_have_is_refused(family: str, model: str, shape: tuple, said: str) -> None:
+    with pytest.raises(NetworkError, match=said):
+        describe(Network(name="n", role="dial", family=family, model=model, survival={}), shape, 5)
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(NetworkError, match=r"family: timm is not installed; pip install 'depthdial\[timm\]'"):
+        describe(Network(name="n", role="dial", family="timm", model="resnet18", survival={}), SHAPE, 5)
+
+
 def test_named_units_that_change_the_shape_are_refused_with_those_that_do_not() -> None:
     with pytest.raises(NetworkError, match=r"body.1 takes \(4, 32, 32\) to \(6, 32, 32\).*\[body.0, body.2, body.3\]"):
         find_units(Planted(), ["body.*"], SHAPE)
@@ -270,6 +364,9 @@ def test_weights_are_read_from_either_format_and_nothing_else(tmp_path: Path) ->
     for name in ("pickled.pt", "missing.pt"):
         with pytest.raises(Exception, match=f"{name}: .*name a safetensors file, or a PyTorch file of a state_dict"):
             read_weights(tmp_path / name)
+    torch.save({"epoch": 3}, tmp_path / "empty.pt")
+    with pytest.raises(NetworkError, match=r"weights: .*empty\.pt holds no tensors by name; name a safetensors file"):
+        read_weights(tmp_path / "empty.pt")
     with pytest.raises(
         NetworkError, match=r"'BEST' is neither a file with a suffix nor weights of resnet18, which are "
     ):

@@ -17,13 +17,15 @@ from depthdial.networks.dial import Dial
 from depthdial.networks.families.he_resnet import Block
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
+from depthdial.networks.measure import measured
+from depthdial.networks.units import find_units
 from depthdial.train import loop
 from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.checkpoint import save_checkpoint
 from depthdial.train.finetune import finetune
 from depthdial.train.learning_rate import learning_rate_factor
 from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
-from depthdial.train.steps import backward, sandwich_gates, sandwich_step
+from depthdial.train.steps import accumulated, backward, sandwich_gates, sandwich_step
 
 ARCH = Architecture(8, 4, 1, 8, 3).describe()
 LINEAR = Survival(last=0.5)
@@ -43,9 +45,9 @@ def stripes(count: int) -> Split:
 SPLITS = (stripes(96), stripes(48))
 
 
-def train(path: Path, epochs: int = 3, survival=LINEAR, seed: int = 0, key: str = "k", **changes):
+def train(path: Path, epochs: int = 3, survival=LINEAR, seed: int = 0, key: str = "k", start=None, anew=(), **changes):
     recipe = Recipe(epochs=epochs, batch_size=16, **changes)
-    return loop.train(ARCH, survival, recipe, seed, INFO, SPLITS, path / "c.safetensors", key)
+    return loop.train(ARCH, survival, recipe, seed, INFO, SPLITS, path / "c.safetensors", key, start, anew)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -68,6 +70,7 @@ def test_training_learns_and_is_deterministic(tmp_path: Path) -> None:
         {"survival": Survival(last=0.5)},
         {"survival": Survival(last=0.5, shape="sensitivity"), "epochs": 4},
         {"sandwich": Sandwich(every=2), "resolutions": (0.5, 1.0)},
+        {"optimiser": "adamw", "learning_rate": 3e-3, "schedule": "cosine", "warm_up": 0.2, "accumulate": 2},
     ],
 )
 def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path, recipe, monkeypatch) -> None:
@@ -88,6 +91,24 @@ def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path,
     assert whole.survival == resumed.survival
     assert [row["loss"] for row in history] == [row["loss"] for row in resumed_history]
     assert len(calls) == len(history), "only epochs that were missing are trained"
+
+
+def test_training_goes_on_from_adopted_weights_but_for_those_drawn_anew(tmp_path: Path) -> None:
+    started, _ = train(tmp_path, epochs=6, key="start", seed=3)
+    state = {name: value.clone() for name, value in started.state_dict().items()}
+    gently = {"optimiser": "adamw", "learning_rate": 1e-4, "schedule": "cosine", "warm_up": 0.2, "epochs": 1}
+    whole, history = train(tmp_path, key="whole", start=state, **gently)
+    other, again = train(tmp_path, key="anew", start=state, anew=("classifier.*",), **gently)
+    _, scratch = train(tmp_path, key="scratch", **gently)
+    assert history[-1]["validation_accuracy"] > 0.9
+    assert history[0]["loss"] < 0.5 * scratch[0]["loss"]
+    assert history[0]["loss"] < again[0]["loss"]
+    assert not same(whole, started), "it is trained, not adopted as it is"
+    for name, value in whole.named_parameters():
+        assert torch.allclose(value, state[name], atol=0.01), name
+    for name, value in other.named_parameters():
+        assert torch.allclose(value, state[name], atol=0.01) != name.startswith("classifier."), name
+    assert all(torch.equal(value, state[name]) for name, value in started.state_dict().items())
 
 
 def test_a_checkpoint_of_other_settings_or_a_broken_one_is_not_taken_up(tmp_path: Path) -> None:
@@ -200,6 +221,49 @@ def test_a_sandwich_step_sums_the_gradients_of_its_networks(distil: bool) -> Non
     for (name, p), q in zip(net.named_parameters(), apart.parameters(), strict=True):
         assert (p.grad is None) == (q.grad is None), name
         assert p.grad is None or torch.equal(p.grad, q.grad), name
+
+
+class Unnormalised(torch.nn.Module):
+    """Two units without BatchNorm: an image does not depend on the others of its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = torch.nn.Conv2d(1, 4, 3), torch.nn.Linear(4, 3)
+        self.units = torch.nn.ModuleList(Added() for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for unit in self.units:
+            x = unit(x)
+        return self.head(x.mean((2, 3)))
+
+
+class Added(torch.nn.Module):
+    """A residual block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.relu(self.conv(x))
+
+
+@pytest.mark.parametrize("gates", [[(True, True)], [(True, True), (True, False)]], ids=["alone", "sandwich"])
+@pytest.mark.parametrize("parts", [2, 5, 16, 100])
+def test_gradients_of_parts_add_up_to_those_of_the_whole_batch(parts: int, gates: list[tuple[bool, ...]]) -> None:
+    torch.manual_seed(0)
+    net = Unnormalised()
+    named = find_units(net, [], (1, 8, 8))
+    whole = Dial(net, measured(net, named, (1, 8, 8), 3, "module", "unnormalised", {}))
+    apart = copy.deepcopy(whole)
+    images, labels = batch(22)
+    recipe = Recipe(sandwich=Sandwich(), label_smoothing=0.1)
+    loss = accumulated(whole, images, labels, gates, recipe)
+    in_parts = accumulated(apart, images, labels, gates, recipe.model_copy(update={"accumulate": parts}))
+    torch.testing.assert_close(in_parts, loss)
+    for (name, p), q in zip(whole.named_parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(q.grad, p.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_running_statistics_are_those_of_the_full_network() -> None:

@@ -16,8 +16,9 @@ from depthdial.deploy.graph.tiling import cut, needed_registers
 from depthdial.deploy.processor import processor
 from depthdial.deploy.tune import TRIED, Tuning, candidates, distinct, judged, read_tuning
 from depthdial.devices import tune as devices_tune
-from depthdial.devices.tune import tune_on_device
-from depthdial.errors import ArtefactError
+from depthdial.devices.session import Session
+from depthdial.devices.tune import _Trial, tune_on_device
+from depthdial.errors import ArtefactError, DeviceError
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 from tests.unit.deploy_case import graph_of
@@ -109,6 +110,19 @@ def test_a_device_that_is_too_noisy_keeps_the_model(tmp_path: Path) -> None:
     found = tune(tmp_path, device, settings=Benchmark(rounds=3, extra_rounds=0, drift_limit=1e-9))
     assert (found.found, found.tuned.cuts, found.tuned.gain) == ({}, {}, 0.0)
     assert not (tmp_path / "cache" / "tuned").exists()
+
+
+def test_a_kernel_that_cannot_be_timed_is_told(tmp_path: Path) -> None:
+    tool = tmp_path / "iree-benchmark-module"
+    tool.write_text("#!/bin/sh\necho no such function >&2\nexit 3\n")
+    tool.chmod(0o755)
+    device = Device(name="d", target="host", directory=str(tmp_path / "work"))
+    with Session(device) as session:
+        trial = _Trial(session, str(tmp_path), HOST, QUICK, Compiler("tuning", tmp_path / "log"))
+        with pytest.raises(
+            DeviceError, match=r"device d: a\.vmfb could not be timed \(status 3, .*\): no such function"
+        ):
+            trial._median("a.vmfb", ".")
 
 
 def test_what_is_no_tuning_is_refused(tmp_path: Path) -> None:
