@@ -54,11 +54,7 @@ def solve(problem: Problem, time_limit_s: float = 30.0) -> Solution:
     if best is None:
         bounds = _relax(small, deadline)
         best = _optimise(small, "accuracy", deadline, bounds)
-        if best is None:
-            raise ScheduleError(
-                "no table keeps the budgets, the order of the battery levels and the bound on resident "
-                f"configurations (K = {problem.resident}) at once; raise schedule.resident or the charge"
-            )
+        assert best is not None, "the table for which budgets yielded keeps them"
     final = _fewest_switches(small, best, deadline, bounds) if small.conditions.transitions else best
     solution = _read(problem, kept, final, -best.solved.bound, bounds["limits"], time.perf_counter() - started)
     check_solution(problem, solution)

@@ -111,6 +111,10 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
             {"datasets": [{"name": "a", "source": "digits", "title": " "}]},
             r"datasets\[0\].title: must not be blank; remove it or write something",
         ),
+        (
+            {"datasets": [{"name": "a", "source": "digits", "title": "a\u202eb"}]},
+            r"datasets\[0\].title: must be one line of letters that can be printed, got U\+202E in it",
+        ),
         ({"datasets": [{"name": "a/../b", "source": "digits"}]}, r"datasets\[0\].name: string should match pattern"),
         ({"seeds": []}, "seeds: tuple should have at least 1 item"),
         ({"networks": [{"role": "static", "depth": 8}]}, r"networks\[0\].name: missing"),

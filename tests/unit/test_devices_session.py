@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from depthdial.config.devices import Device
+from depthdial.deploy.tools import TOOLS
 from depthdial.devices import connection
 from depthdial.devices.connection import (
     Channel,
@@ -119,6 +120,15 @@ def test_what_cannot_be_put_there_is_told(tmp_path: Path) -> None:
             _send(session, "bundle-x", {"file": tmp_path / "file"}, {"file": "0" * 64})
         with pytest.raises(DeviceError, match=r"device d: ls failed there: .*nowhere"):
             _must(session, "ls", str(tmp_path / "nowhere"))
+
+
+def test_tools_that_may_not_be_executed_are_told(tmp_path: Path) -> None:
+    for name in TOOLS:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o644)
+    told = r"iree-\S+ may not be executed there; is its file system mounted noexec"
+    with Session(local(tmp_path)) as session, pytest.raises(DeviceError, match=told):
+        try_tools(session, str(tmp_path))
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])

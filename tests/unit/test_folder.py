@@ -450,6 +450,12 @@ def test_one_image_of_each_class_is_split_whatever_the_class_and_said(tmp_path: 
     assert "1 files are in no class and are not used: classes.txt" in caplog.text
 
 
+def test_images_too_few_to_split_are_refused(tmp_path: Path) -> None:
+    root = grow(tmp_path / "own", per_class=1, parts=("",))
+    with pytest.raises(DataError, match="own: no image is left for validation, test; 2 are too few"):
+        prepare(dataset(root, validation_fraction=0.2, test_fraction=0.2))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from depthdial.config.networks import Network
-from depthdial.errors import NetworkError
+from depthdial.errors import ArtefactError, NetworkError
 from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.engine import Engine
 from depthdial.networks.adopt import fit, read_weights, weights_of
@@ -311,6 +311,12 @@ def test_an_architecture_is_that_of_its_own_family_alone(planted: Dial) -> None:
 def test_a_model_that_a_library_does_not_have_is_refused(family: str, model: str, shape: tuple, said: str) -> None:
     with pytest.raises(NetworkError, match=said):
         describe(Network(name="n", role="dial", family=family, model=model, survival={}), shape, 5)
+
+
+def test_a_description_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "network.json").write_text('{"format": "other-1"}')
+    with pytest.raises(ArtefactError, match=r"network\.json: expected format network-1, found other-1; "):
+        read_description(tmp_path / "network.json")
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from depthdial.config.schedule import Grid, Schedule
 from depthdial.config.traces import Load, Regime, Traces, TraceSpec
-from depthdial.errors import ScheduleError
+from depthdial.errors import ConfigError, ScheduleError
+from depthdial.figures.style import Style
+from depthdial.figures.trace import draw
 from depthdial.replay.compare import compare
 from depthdial.replay.oracle import plan_oracle, rewards
 from depthdial.replay.policies import Fixed, Greedy, Scheduled
@@ -239,6 +241,13 @@ def test_serving_nothing_is_refused(table: ScheduleTable) -> None:
     idle = Trace(**{**small_trace().__dict__, "arrivals": np.zeros(6)})
     with pytest.raises(ScheduleError, match="no work"):
         serve(lambda name, number: None, table, idle)
+
+
+def test_a_trace_that_was_not_replayed_is_drawn_by_no_figure(tmp_path: Path) -> None:
+    pd.DataFrame({"trace": ["drain-100"], "energy_source": ["modelled"]}).to_parquet(tmp_path / "summary.parquet")
+    given = {"steps": str(tmp_path / "steps.parquet"), "summary": str(tmp_path / "summary.parquet")}
+    with pytest.raises(ConfigError, match=r"figures\.trace: no held-out trace 'calm'; there are drain-100"):
+        draw(Style("A day", {}, 100), trace="calm", **given)
 
 
 @pytest.mark.slow
