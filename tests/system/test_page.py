@@ -42,7 +42,7 @@ def chromium() -> None:
 def from_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a whole run of the workflow."""
     place = checkout(tmp_path_factory.mktemp("clone"))
-    done = snakemake(place, "--cores", "2", *SMALL, "report", timeout_s=1200)
+    done = snakemake(place, "report", "--cores", "2", *SMALL, timeout_s=1200)
     assert done.code == 0, done.text
     return place / "results/cluster/report.html"
 
