@@ -15,8 +15,8 @@ def main(smk: Any) -> None:
     """Write ``output.configurations`` from ``input.masks``."""
     configure_logging(smk.log[0])
     (masks, about), cost = read_masks(smk.input.masks), "macs"
-    if smk.input.cost:
-        model = read_latency_model(smk.input.cost)
+    for path in smk.input.cost:  # of the device whose latency is traded, or none
+        model = read_latency_model(path)
         masks["latency_ms"] = predicted_latency(model, list(masks["mask"]))
         cost = "latency_ms"
         logger = logging.getLogger("depthdial")
