@@ -148,9 +148,10 @@ class Cluster:
     def kill_node(self, node: str) -> None:
         """Kill a node as a power cut does: its daemon and whatever runs on it."""
         self.kill_daemon(node)
-        for process in self.processes(node):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        while processes := self.processes(node):  # what is just being started is there a moment later
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     def processes(self, node: str) -> list[psutil.Process]:
         """The processes of all jobs on a node: Slurm's step daemons, known by their sockets, and what they started."""
@@ -158,7 +159,7 @@ class Cluster:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.name() != "slurmstepd":
+                if process.name() != "slurmstepd" or process.status() == psutil.STATUS_ZOMBIE:
                     continue
                 if any(str(unix.laddr).startswith(spool) for unix in process.net_connections("unix")):
                     found += [process, *process.children(recursive=True)]
