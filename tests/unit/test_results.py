@@ -37,7 +37,7 @@ def disagreements(page: Path) -> list[str]:
         if len(rows) != len(known):
             wrong.append(f"{name}: {len(rows)} rows on the page, {len(known)} in the file")
         for row, record in zip(rows, known, strict=False):
-            cells = zip(head, [re.sub(r"\\([^\w\s])", r"\1", html.unescape(cell)) for cell in row], strict=True)
+            cells = zip(head, [re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", html.unescape(cell)) for cell in row], strict=True)
             wrong += [f"{name}: {title}: {cell}" for title, cell in cells if not held(title, cell, record)]
     return wrong
 
