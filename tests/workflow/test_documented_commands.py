@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.snakemake_run import checkout, snakemake
+from tests.system.snakemake_run import plannable, snakemake
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
@@ -33,7 +33,7 @@ def test_there_are_commands() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_a_documented_command_can_be_planned(tmp_path: Path, command: str) -> None:
-    place = checkout(tmp_path / "clone")
+    place = plannable(tmp_path / "clone")
     words = shlex.split(command)[1:]
     if "my.yaml" in words:
         (place / "my.yaml").write_text((place / "config/config.yaml").read_text())
