@@ -29,7 +29,7 @@ test: env  ## run the whole test suite, slow tests included
 	@bash tests/all.sh $(BIN)/python
 
 check: env  ## run what takes less than two minutes: linters, types, quick tests
-	@$(BIN)/python -m pytest -m "not (slow or ssh or slurm or aarch64 or gpu)"
+	@$(BIN)/python -m pytest -n 2 -m "not (slow or ssh or slurm or aarch64 or gpu)"
 
 fuzz: env  ## give every reader of files 10,000 random inputs
 	@DEPTHDIAL_FUZZ=10000 $(BIN)/python -m pytest -m fuzz
