@@ -31,6 +31,7 @@ from depthdial.devices.sensors import processor as device_processor
 from depthdial.devices.session import Session
 from depthdial.errors import ArtefactError, DeviceError
 from depthdial.files import write_json
+from depthdial.runs.progress import report_step
 
 logger = logging.getLogger(__name__)
 REPETITIONS = 20
@@ -124,7 +125,7 @@ class _Trial:
             place = provide(self.session, "tuning", files)
             rounds: list[dict[str, dict[Cut, float]]] = []
             for number in range(self.settings.rounds + self.settings.extra_rounds):
-                taken = self._round(cuts, place)
+                taken = self._round(cuts, place, len(rounds))
                 if taken is not None:
                     rounds.append(taken)
                 logger.info("device %s: tuning, round %d", self.session.device.name, number)
@@ -148,10 +149,16 @@ class _Trial:
                 path = folder / f"{name}-{number}.vmfb"
                 path.write_bytes(compile_alone(shape, own, self.target, self.compiler))
                 files[path.name] = path
+            report_step("convolution to compile", len(cuts), len(shapes))
         return cuts, files
 
-    def _round(self, cuts: Mapping[str, Sequence[Cut]], place: str) -> dict[str, dict[Cut, float]] | None:
-        """Medians in microseconds; None if the model's cut of any convolution drifted while the others were timed."""
+    def _round(
+        self, cuts: Mapping[str, Sequence[Cut]], place: str, earlier: int = 0
+    ) -> dict[str, dict[Cut, float]] | None:
+        """Medians in microseconds; None if the model's cut of any convolution drifted while the others were timed.
+
+        ``earlier`` rounds have held up.
+        """
         found: dict[str, dict[Cut, float]] = {}
         for shape, tried in cuts.items():
             taken = {own: self._median(f"{shape}-{index}.vmfb", place) for index, own in enumerate(tried)}
@@ -160,6 +167,7 @@ class _Trial:
                 logger.info("device %s: %s took %.4g, then %.4g us", self.session.device.name, shape, model, again)
                 return None
             found[shape] = taken | {tried[0]: (model + again) / 2}
+            report_step("convolution to time", earlier * len(cuts) + len(found), self.settings.rounds * len(cuts))
         return found
 
     def _median(self, module: str, place: str) -> float:

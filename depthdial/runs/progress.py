@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -30,6 +30,26 @@ CLEAR = "\r\x1b[J"
 def report_step(what: str, done: int, total: int) -> None:
     """Report that ``done`` of ``total`` things are done; ``what`` is their name in the singular."""
     PROGRESS.debug("%s %d of %d", what, done, total, extra={"done": done, "total": total})
+
+
+@contextlib.contextmanager
+def part_of(what: str, done: int, size: int, total: int) -> Iterator[None]:
+    """Steps that are reported within are parts of a longer work: of ``size`` of its ``total`` things, after ``done``.
+
+    So a job has one line and one time that is left, though what it calls reports steps of its own.
+    """
+
+    def of_the_whole(record: logging.LogRecord) -> bool:
+        so_far = done + size * record.__dict__["done"] // record.__dict__["total"]
+        record.msg, record.args = "%s %d of %d", (what, so_far, total)
+        record.__dict__.update(done=so_far, total=total)
+        return True
+
+    PROGRESS.addFilter(of_the_whole)
+    try:
+        yield
+    finally:
+        PROGRESS.removeFilter(of_the_whole)
 
 
 class JobLine(logging.Handler):

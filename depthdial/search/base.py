@@ -18,6 +18,7 @@ from depthdial.errors import ArtefactError
 from depthdial.evaluate.shards import block_evaluations
 from depthdial.networks.description import Description
 from depthdial.networks.masks import Mask
+from depthdial.runs.progress import report_step
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Searcher(ABC):
                     "its settings have changed: delete the generations and run again"
                 )
             self.tell(generation.accuracies)
+            report_step("generation", number + 1, len(history))
 
     def better(self, masks: Sequence[Mask]) -> list[Mask]:
         """Known masks, best first: by accuracy, then by cost, then by their strings."""

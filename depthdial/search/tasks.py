@@ -14,6 +14,7 @@ from depthdial.config.evaluate import Evaluate
 from depthdial.config.search import STRATEGIES, Search, Strategy
 from depthdial.data.images import load_split
 from depthdial.errors import ConfigError
+from depthdial.evaluate.shards import block_evaluations
 from depthdial.evaluate.tables import masks_of, read_masks
 from depthdial.evaluate.tasks import evaluate_validation, load_engine, training_sample
 from depthdial.files import atomic_path, sha256_file, write_json
@@ -21,6 +22,7 @@ from depthdial.networks.description import Description
 from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights
+from depthdial.runs.progress import part_of, report_step
 from depthdial.search.base import Generation
 from depthdial.search.fronts import Measure, front_of
 from depthdial.search.runs import TOGETHER, SearchRun, progress, run
@@ -144,7 +146,9 @@ def run_searches(
 
     evaluate = _remembered(checkpoint, key, measure)
     rows: list[dict[str, Any]] = []
-    for strategy, seed in _compared(search.compare, search.compare_seeds)[index :: evaluation.shards]:
+    compared = _compared(search.compare, search.compare_seeds)[index :: evaluation.shards]
+    budget = search.compare_deep_budget
+    for place, (strategy, seed) in enumerate(compared):
         searcher = make_search(
             strategy,
             engine.net.description,
@@ -152,9 +156,11 @@ def run_searches(
             lambda: load_importance(weights, images, search, evaluation.scaling),
         )
         about = {"strategy": strategy, "search_seed": seed, "overhead": searcher.overhead}
-        for number, generation in enumerate(run(searcher, evaluate, search.compare_deep_budget)):
+        told = _told(evaluate, place * budget + int(searcher.overhead), len(compared) * budget)
+        for number, generation in enumerate(run(searcher, told, budget)):
             found = generation.accuracies.items()
             rows += [about | {"generation": number, "mask": mask.bits, "val_accuracy": value} for mask, value in found]
+    report_step("block evaluation", len(compared) * budget, len(compared) * budget)
     columns = ["strategy", "search_seed", "overhead", "generation", "mask", "val_accuracy"]
     with atomic_path(output) as temporary:
         pd.DataFrame(rows, columns=columns).to_parquet(temporary, index=False)
@@ -201,6 +207,21 @@ def _remembered(checkpoint: FilePath, key: Any, evaluate: Ask) -> Ask:
         return {mask: known[mask] for mask in masks}
 
     return remembering
+
+
+def _told(evaluate: Ask, spent: int, total: int) -> Ask:
+    """``evaluate``, which reports what it spends as steps, from ``spent`` on, towards ``total``."""
+
+    def telling(masks: Sequence[Mask]) -> Mapping[Mask, float]:
+        nonlocal spent
+        size = block_evaluations(masks)
+        with part_of("block evaluation", spent, size, total):
+            found = evaluate(masks)
+        spent += size
+        report_step("block evaluation", spent, total)
+        return found
+
+    return telling
 
 
 def _tables(

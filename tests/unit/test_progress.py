@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from depthdial.runs import progress
-from depthdial.runs.progress import PROGRESS, JobLine, StageLine, clock, report_step, show_progress
+from depthdial.runs.progress import PROGRESS, JobLine, StageLine, clock, part_of, report_step, show_progress
 
 
 class Terminal(io.StringIO):
@@ -71,6 +71,17 @@ def test_jobs_that_share_a_terminal_have_lines_of_their_own(tmp_path: Path) -> N
     second.emit(record)
     assert re.fullmatch(r"\r\x1b\[Kone: mask 1 of 2\r", first._stream.getvalue())
     assert re.fullmatch(r"\n\r\x1b\[Ktwo: mask 1 of 2\r\x1b\[1A", second._stream.getvalue())
+
+
+def test_steps_within_a_part_tell_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "BETWEEN_S", 0.0)
+    terminal = watched(tmp_path)
+    with part_of("block evaluation", 100, 50, 200):
+        report_step("mask", 1, 2)
+        report_step("mask", 2, 2)
+    report_step("block evaluation", 160, 200)
+    drawn = re.findall(r"seed0: (.*?)(?:, \d+:\d\d left)?\r", terminal.getvalue())
+    assert drawn == [f"block evaluation {done} of 200" for done in (125, 150, 160)]
 
 
 def test_nothing_is_drawn_where_nobody_watches(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """Searches: on a planted network, on cases computed by hand, and against brute force."""
 
 import json
+import logging
 
 import moocore
 import numpy as np
@@ -30,7 +31,7 @@ from depthdial.search.base import Generation
 from depthdial.search.fronts import REFERENCE_COST, Measure, front_of
 from depthdial.search.importance import fisher_information, hessian_traces, l2_norms
 from depthdial.search.runs import fit, needed, progress, run
-from depthdial.search.simple import Exhaustive, Ranking, Sensitivity, nested_masks
+from depthdial.search.simple import Elimination, Exhaustive, Ranking, Sensitivity, nested_masks
 from depthdial.search.strategies import RANDOM, Importance, make_search
 from depthdial.search.surrogate import Model, Surrogate, expected_improvement
 from depthdial.search.tasks import (
@@ -357,6 +358,30 @@ def test_searches_of_a_deep_network_are_held_against_all_together(files, tmp_pat
     found = rankings([table]).set_index("strategy")
     assert found.loc["l2", "hypervolume_together"] == pytest.approx(last.loc[("l2", 0), "hypervolume_share"])
     assert "hypervolume" not in found
+
+
+def test_searches_show_how_much_of_all_budgets_is_spent(files, tmp_path, caplog):
+    """The masks of a generation count as parts of it, so there is one line, and it only grows."""
+    weights, images, _ = files
+    search = Settings(compare=("sensitivity", "random"), compare_seeds=2, compare_deep_budget=60)
+    with caplog.at_level(logging.DEBUG, "depthdial.progress"):
+        run_searches(
+            weights, images, tmp_path / "a.parquet", search, Evaluate(shards=1, calibration_images=8), 0, code=""
+        )
+    steps = [record for record in caplog.records if record.name == "depthdial.progress"]
+    assert {record.getMessage().split(" of ")[1] for record in steps} == {"180"}
+    assert all(record.getMessage().startswith("block evaluation ") for record in steps)
+    spent = [record.done for record in steps]
+    assert spent == sorted(spent)
+    assert len(set(spent)) > 6
+    assert spent[-1] == 180
+
+
+def test_a_replayed_search_tells_the_generations(caplog):
+    history = [Generation(dict.fromkeys(Elimination(ARCH).ask(), 0.5))]
+    with caplog.at_level(logging.DEBUG, "depthdial.progress"):
+        Elimination(ARCH).replay(history)
+    assert [record.getMessage() for record in caplog.records] == ["generation 1 of 1"]
 
 
 def test_searches_that_were_cut_off_evaluate_nothing_twice(files, tmp_path, monkeypatch):

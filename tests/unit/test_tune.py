@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,15 @@ def test_every_distinct_convolution_stands_alone() -> None:
 
 
 @pytest.mark.usefixtures("brief")
-def test_tuning_on_this_machine_and_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tuning_on_this_machine_and_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     device = Device(name="here", target="host", directory=str(tmp_path / "device"))
-    found = tune(tmp_path, device)
+    with caplog.at_level(logging.DEBUG, "depthdial.progress"):
+        found = tune(tmp_path, device)
+    steps = [record.getMessage() for record in caplog.records if record.name == "depthdial.progress"]
+    assert f"convolution to compile 1 of {len(found.found)}" in steps
+    assert steps[-1] == f"convolution to time {3 * len(found.found)} of {3 * len(found.found)}"
     assert read_tuning(tmp_path / "tuning.json") == found
     assert found.kept == 0
     assert found.processor["vectors"] != "unknown"
