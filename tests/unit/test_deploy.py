@@ -73,6 +73,17 @@ def test_the_bundle_computes_what_pytorch_computes(case: tuple[Case, Path]) -> N
             np.testing.assert_allclose(found, np.load(folder / expected)[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_the_smallest_images_have_bundles_too(tmp_path: Path) -> None:
+    """Of 4 x 4 pixels the last blocks see one; linking refuses code that does not compute what PyTorch computes."""
+    arch = Architecture(depth=8, width=4, in_channels=1, image_size=4, classes=3)
+    folder, manifest = Case(tmp_path, ["111", "010"], arch).bundle(HOST, run_tool(HOST, Path("unused")))
+    bundle = Bundle(folder)
+    for one in manifest.configurations:
+        found = bundle.logits(np.load(folder / manifest.gate.inputs[0])[0], one.name)
+        np.testing.assert_allclose(found, np.load(folder / one.expected[0])[0], rtol=1e-4, atol=1e-5)
+
+
 def test_logits_outlive_the_buffers_of_the_runtime(case: tuple[Case, Path]) -> None:
     _, folder = case
     bundle = Bundle(folder)
