@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from depthdial.config.data import Dataset, Reading
 from depthdial.data.archives import ArchiveError, Content, open_container
 from depthdial.data.pictures import NoPictureError, decode
-from depthdial.data.places import ALL, PARTS, Places, find_places, may_be_used
+from depthdial.data.places import ALL, PARTS, Places, find_places, may_be_used, unfit
 from depthdial.data.spool import Part, Spool
 from depthdial.data.tree import Key, Survey, survey
 from depthdial.errors import DataError
@@ -164,6 +164,8 @@ def read_classes(path: Path, folders: Iterable[str]) -> dict[str, str]:
         elif folder in classes:
             problems.append(f"line {number}: {folder} for the second time")
         classes[folder] = name.strip() or folder
+        if why := unfit(classes[folder]):
+            problems.append(f"line {number}: {classes[folder]!a}: {why}; write another")
     if problems or len(classes) < 2:
         raise listed(path, problems or ["fewer than two classes"])
     return classes

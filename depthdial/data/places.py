@@ -15,6 +15,8 @@ ALL = "all"
 ALIKE = {"train", "training", "test", "testing", "val", "valid", "validation"}
 """Folders that others call so; what is meant by them is for their owner to say."""
 MOST_NAMED = 8
+LONGEST_CLASS = 200
+"""Letters of a class's name: what a bundle's manifest takes."""
 Parts = tuple[str, ...]
 Place = tuple[str, str]
 """``train`` or ``test``, or ``all`` where a folder holds classes alone; and the class."""
@@ -117,8 +119,8 @@ def _absent(folders: list[Parts], places: Places) -> list[str]:
 
 
 def _odd_names(classes: Iterable[str]) -> list[str]:
-    """Names of classes that cannot be told apart, or not be printed."""
-    problems = [f"class {name!a}: its name cannot be printed; rename it" for name in classes if not name.isprintable()]
+    """Names of classes that cannot be told apart, or not be shown."""
+    problems = [f"class {name!a}: {why}; rename it" for name in sorted(classes) if (why := unfit(name))]
     forms: dict[str, list[str]] = {}
     for name in sorted(classes):
         forms.setdefault(unicodedata.normalize("NFC", name), []).append(name)
@@ -127,6 +129,13 @@ def _odd_names(classes: Iterable[str]) -> list[str]:
         for name, same in forms.items()
         if len(same) > 1
     ]
+
+
+def unfit(name: str) -> str:
+    """Why a class cannot be called so: its name goes into bundles, and from there to terminals as it is."""
+    if not name.isprintable():
+        return "its name cannot be printed"
+    return f"its name has {len(name)} letters, at most {LONGEST_CLASS}" if len(name) > LONGEST_CLASS else ""
 
 
 def _listed(names: list[str]) -> str:
