@@ -12,6 +12,15 @@ from depthdial.data.tree import Folder, look_at, survey
 from depthdial.errors import DataError
 from depthdial.files import sha256_file
 
+CIFAR = {
+    "cifar10": (
+        *("cifar-10-python.tar.gz", "cifar-10-batches-py", "batches.meta", "test_batch"),
+        *(f"data_batch_{number}" for number in range(1, 6)),
+    ),
+    "cifar100": ("cifar-100-python.tar.gz", "cifar-100-python", "meta", "train", "test"),
+}
+"""The archive that torchvision fetches, and the folder and the files in it."""
+
 
 def fingerprints(datasets: Iterable[Dataset], plan: bool) -> dict[str, str]:
     """The fingerprint of each data set by its name.
@@ -33,8 +42,10 @@ def fingerprints(datasets: Iterable[Dataset], plan: bool) -> dict[str, str]:
 def fingerprint(dataset: Dataset) -> str:
     """What changes when the images of a data set change: names, sizes and times of the files, and the file of classes.
 
-    Raises DataError if they are not there. What scikit-learn and torchvision bring never changes.
+    Raises DataError if they are not there, nor fetched. What scikit-learn and torchvision bring never changes.
     """
+    if dataset.source in CIFAR:
+        _look_for_cifar(dataset)
     if dataset.source != "folder":
         return dataset.source
     assert dataset.path is not None, "the schema demands the path of a folder"
@@ -44,6 +55,17 @@ def fingerprint(dataset: Dataset) -> str:
         look_at(classes, "file of classes")
         digest.update(sha256_file(classes).encode())
     return digest.hexdigest()[:16]
+
+
+def _look_for_cifar(dataset: Dataset) -> None:
+    assert dataset.path is not None, "the schema demands a path for torchvision's files"
+    root = Path(dataset.path).expanduser()
+    archive, folder, *names = CIFAR[dataset.source]
+    if root.exists() and not root.is_dir():
+        raise DataError(f"{root}: no folder; name the one that holds {folder}, or into which it is fetched")
+    missing = [name for name in names if not (root / folder / name).is_file()]
+    if missing and not dataset.download:
+        raise DataError(f"{root / folder}: no {', '.join(missing)}; unpack {archive} in {root}, or set download: true")
 
 
 def _images(path: Path, by_parts: bool) -> bytes:

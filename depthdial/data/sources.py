@@ -65,11 +65,9 @@ def _read_cifar(settings: Dataset, root: Path) -> Source:
         try:
             part = family(str(root), train=train, download=settings.download)
         except (RuntimeError, OSError) as error:
-            advice = "check the network" if settings.download else "set download: true"
-            raise DataError(
-                f"{root}: no complete {settings.source} there ({error}); put {family.filename} into this folder, "
-                f"or {advice}"
-            ) from None
+            ways = ("put {} into this folder, or check the network", "unpack {} there, or set download: true")
+            advice = ways[not settings.download].format(family.filename)
+            raise DataError(f"{root}: no complete {settings.source} there ({error}); {advice}") from None
         parts.append(_part(part.data.transpose(0, 3, 1, 2), np.asarray(part.targets)))
     return Source(str(root), list(part.classes), parts[0], parts[1])
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from depthdial.cli import app
 from depthdial.config.experiment import Experiment
 from depthdial.config.load import load_experiment, read_experiment
 from depthdial.config.reference import FILES, reference_text, schema_text
@@ -148,3 +150,20 @@ def test_files_that_are_no_configuration_are_refused(tmp_path: Path, content: st
         read_experiment(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_experiment(tmp_path / "absent.yaml")
+
+
+def test_the_command_that_checks_looks_for_the_images_too(tmp_path: Path) -> None:
+    sound = CliRunner().invoke(app, ["config", "check", str(DEFAULT)])
+    assert sound.output == f"{DEFAULT}: valid; experiment digits trains 8 networks\n"
+    values = yaml.safe_load(DEFAULT.read_text())
+    values["datasets"] = [
+        {"name": "cifar", "source": "cifar100", "path": str(tmp_path / "gone"), "download": False},
+        {"name": "own", "source": "folder", "path": str(tmp_path / "gone.tar")},
+    ]
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(values))
+    refused = CliRunner().invoke(app, ["config", "check", str(tmp_path / "my.yaml")])
+    assert str(refused.exception).splitlines() == [
+        f"datasets, cifar: {tmp_path}/gone/cifar-100-python: no meta, train, test; "
+        f"unpack cifar-100-python.tar.gz in {tmp_path}/gone, or set download: true",
+        f"datasets, own: {tmp_path}/gone.tar: no such folder or archive",
+    ]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from depthdial.config.data import Dataset
 from depthdial.data import tensors
+from depthdial.data.fingerprint import CIFAR, fingerprint, fingerprints
 from depthdial.data.images import ImagesInfo, Split, load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.errors import ArtefactError, DataError
@@ -165,9 +166,32 @@ def test_cifar_archives_are_found_in_a_folder(tmp_path: Path, source: str, monke
     assert len(splits["test"]) == 40
 
 
-def test_absent_cifar_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"put cifar-10-python.tar.gz into this folder, or set download: true"):
-        prepare(Dataset(name="c", source="cifar10", path=str(tmp_path), download=False))
+@pytest.mark.parametrize("source", ["cifar10", "cifar100"])
+def test_absent_cifar_says_what_to_do(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cifar_archive(tmp_path, source == "cifar100", monkeypatch)
+    settings = Dataset(name="c", source=source, path=str(tmp_path), download=False)
+    archive, folder, name, *_ = CIFAR[source]
+    with pytest.raises(DataError, match=rf"unpack {archive} there, or set download: true"):
+        prepare(settings)
+    with pytest.raises(DataError, match=rf"c: {tmp_path}/{folder}: no {name}, .*; unpack {archive} in {tmp_path}, or"):
+        fingerprints([settings], plan=False)
+    assert fingerprint(settings.model_copy(update={"download": True})) == source
+    with tarfile.open(tmp_path / archive) as file:
+        file.extractall(tmp_path, filter="data")
+    assert fingerprint(settings) == source
+    assert len(prepare(settings)[0]) == 4
+    (tmp_path / folder / name).unlink()
+    with pytest.raises(DataError, match=f"no {name}; unpack"):
+        fingerprint(settings)
+
+
+def test_cifar_in_a_file_or_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="file: no folder; name the one that holds cifar-10-batches-py"):
+        fingerprint(Dataset(name="c", source="cifar10", path=str(tmp_path / "file")))
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "file:///nowhere/at/all")
+    with pytest.raises(DataError, match=r"put cifar-10-python\.tar\.gz into this folder, or check the network"):
+        prepare(Dataset(name="c", source="cifar10", path=str(tmp_path)))
 
 
 def test_prepared_images_survive_the_file(tmp_path: Path) -> None:
