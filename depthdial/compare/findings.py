@@ -62,5 +62,15 @@ def against_static(equal_time: pd.DataFrame) -> dict[str, Finding | None]:
     }
 
 
+def static_as_good(configurations: pd.DataFrame, equal_time: pd.DataFrame) -> Finding | None:
+    """The dial against the static network of fewest MACs that is as good in the same time; None if the dial beats all.
+
+    As good is a network that the configuration chosen for its time is not more accurate than, by the paired interval.
+    """
+    macs = configurations.set_index("network")["macs"]
+    found = [one for one in against_static(equal_time).values() if one is not None and one.verdict != MORE]
+    return min(found, key=lambda one: macs[one.rival], default=None)
+
+
 def _finding(row: Row, rival: str, name: str) -> Finding:
     return Finding(row, rival, row[name], row[f"{name}_low"], row[f"{name}_high"], int(row["n_test"]))

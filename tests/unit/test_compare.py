@@ -27,7 +27,7 @@ from depthdial.evaluate.tables import mask_table, write_masks
 from depthdial.networks.configurations import Configuration, ConfigurationSet, write_configurations
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, sampled_masks
-from depthdial.report.findings import first_sentence, further_sentences, off_front
+from depthdial.report.findings import HARDER, first_sentence, further_sentences, off_front
 from depthdial.statistics.intervals import Interval, difference, mean, measured_ratio, paired, ratio, same_images, share
 from tests.rigs.trained import N_IMAGES, packed, plant
 
@@ -440,9 +440,46 @@ def test_the_page_says_what_it_counts(dials: list, controls: list, statics: list
     assert second.startswith("c02 is the fastest configuration that is at least as accurate as the full network")
     assert "200 test images, read once, judge it" in second
     assert third.startswith("In the time of the static small, c02 is not told apart from it: +1.0 points [")
-    easy = further_sentences(on_device, in_time, "dial", True)
-    assert easy[:2] == [second, third]
-    assert "a small static network is as good as the dial, or better" in easy[2]
+
+
+def test_the_smallest_static_network_that_is_as_good_is_named(dials: list, controls: list, statics: list) -> None:
+    on_device, in_time = tables(dials, controls, statics)
+    rows = {name: in_time[in_time["budget"] == "small"].assign(budget=name) for name in ("small", "smaller")}
+    smaller = on_device[on_device["network"] == "small"].assign(network="smaller", macs=1)
+    both = pd.concat([on_device, smaller]), pd.concat([in_time, rows["smaller"]])
+
+    def last(low: float, high: float, easy: bool = True) -> str:
+        """The last sentence where the dial is so much better than ``smaller``; from ``small`` it is not told apart."""
+        ends = both[1]["budget"] == "smaller"
+        times = both[1].assign(
+            to_static_low=both[1]["to_static_low"].mask(ends, low),
+            to_static_high=both[1]["to_static_high"].mask(ends, high),
+        )
+        return further_sentences(both[0], times, "dial", easy)[-1]
+
+    assert last(-0.01, 0.03).startswith(
+        "On these digits the static smaller, in its own time, is as good as the dial, as far as 200 test images tell"
+    )
+    assert last(-0.03, -0.01).startswith("On these digits the static smaller, in its own time, is better than the dial")
+    assert last(0.01, 0.03).startswith("On these digits the static small, in its own time, is as good as the dial")
+    assert not last(-0.01, 0.03, easy=False).startswith("On these digits")
+
+
+def test_where_the_dial_beats_every_static_network_none_is_called_as_good(
+    dials: list, controls: list, statics: list
+) -> None:
+    on_device, in_time = tables(dials, controls, statics)
+    better = in_time.assign(to_static_low=0.002)
+    assert not any("digits" in said for said in further_sentences(on_device, better, "dial", True))
+    nothing_as_fast = in_time.assign(configuration=None)
+    assert not any("digits" in said for said in further_sentences(on_device, nothing_as_fast, "dial", True))
+
+
+def test_the_page_points_to_results_on_harder_images() -> None:
+    pages = re.findall(r"docs/[\w/]+\.md", HARDER)
+    assert pages
+    for page in pages:
+        assert "CIFAR-10" in (Path(__file__).parents[2] / page).read_text()
 
 
 def test_where_no_faster_one_is_as_accurate_the_page_says_so(dials: list, controls: list, statics: list) -> None:
