@@ -27,9 +27,10 @@ from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skippi
 from benchmarks.deploy_page import Json, page, section, summary
 from depthdial.config.targets import load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
+from depthdial.deploy.core import Processor
 from depthdial.deploy.gate import run
 from depthdial.deploy.manifest import device_arguments, module_arguments, read_manifest
-from depthdial.deploy.processor import Processor, processor
+from depthdial.deploy.processor import processor
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tools import installed_tools
 from depthdial.devices.processors import cache_files, identity, title

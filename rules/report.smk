@@ -9,6 +9,7 @@ rule write_report:
         configurations=[place.table("configurations") for place in PLACES],
         equal_time=[place.table("equal_time") for place in PLACES],
         records=[place.stage("bench", "records.jsonl") for place in PLACES],
+        bundles=[path for p in PLACES for path in layout.bundles(C, p, DEVICES[p.device].target, [p.network])],
         cost=layout.cost_models(C, DIALS),
         schedule=[place.stage("schedule", "schedule.json") for place in PLACES],
         summary=[place.stage("replay", "summary.parquet") for place in PLACES],
@@ -40,6 +41,7 @@ rule write_report:
         paper=of_the_paper(STUDY),
         command=f"snakemake --cores all --configfile {CONFIG_FILES[0]}",
         settings=plain(C),
+        cache=".cache/depthdial",
         code=code_digest("depthdial.report"),
         template=[sha256_file(Path(workflow.basedir, f"depthdial/report/page.{end}")) for end in ("html", "css", "js")],
     script:

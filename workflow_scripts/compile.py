@@ -7,7 +7,7 @@ from depthdial.config.targets import Target
 from depthdial.deploy.compile import compile_configuration
 from depthdial.deploy.graph.nodes import read_graph
 from depthdial.deploy.manifest import GRAPH
-from depthdial.deploy.tune import read_tuning
+from depthdial.deploy.tuned import read_tuning
 from depthdial.networks.configurations import read_configurations
 from depthdial.networks.masks import Mask
 from depthdial.runs.logs import configure_logging

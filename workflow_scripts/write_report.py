@@ -8,6 +8,10 @@ import pandas as pd
 
 from depthdial.artefacts import read_table
 from depthdial.compare.files import read_comparison
+from depthdial.deploy.graph.nodes import read_graph
+from depthdial.deploy.manifest import read_manifest
+from depthdial.deploy.tuned import known_gain
+from depthdial.devices.processors import kind_of
 from depthdial.devices.records import read_records
 from depthdial.files import write_json, write_text
 from depthdial.report.findings import off_front
@@ -47,11 +51,21 @@ def on_devices(smk: Any) -> list[Place]:
             equal_time=read_comparison(smk.input.equal_time[index]),
             schedule=read_schedule(smk.input.schedule[index]),
             summary=read_table(smk.input.summary[index]),
+            target=read_manifest(smk.input.bundles[index], verify=False).target,
+            known_gain=gain(smk, index),
             trace=read_comparison(Path(next(path for path in paths if Path(path).stem == "trace")).with_suffix(".csv")),
         )
         pictures = [picture(path, smk.params.captions, smk.params.colours, key) for path in paths]
         found.append(place(key, about, tables, {one.name: one for one in pictures}))
     return found
+
+
+def gain(smk: Any, index: int) -> float | None:
+    """What tuning on the device of a place would save, where it is known."""
+    bundle = Path(smk.input.bundles[index])
+    manifest, fingerprint = read_manifest(bundle, verify=False), read_records(smk.input.records[index])[0].fingerprint
+    graph, threads = read_graph(bundle / manifest.graph), int(fingerprint.get("threads", 1))
+    return known_gain(manifest.target, graph, kind_of(fingerprint), threads, smk.params.cache)
 
 
 def about_dials(smk: Any) -> list[Section]:

@@ -15,8 +15,8 @@ from depthdial.artefacts import read_json, reading
 from depthdial.config.data import Reading
 from depthdial.config.targets import Tiles
 from depthdial.deploy.calls import call_arguments
+from depthdial.deploy.core import Processor
 from depthdial.deploy.graph.convolution import Cut
-from depthdial.deploy.processor import Processor
 from depthdial.errors import ArtefactError
 from depthdial.files import sha256_file, write_json
 

@@ -1,4 +1,4 @@
-"""What kernels are cut for: vector registers and what they hold, as iree-compile knows it; caches and cores."""
+"""What kernels of a target are cut for: registers as iree-compile knows them, caches and cores."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from depthdial.config.targets import Target
+from depthdial.deploy.core import Processor
 from depthdial.errors import DeployError
 
 CACHES_KB = {
@@ -28,29 +27,6 @@ _SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 _TARGET = re.compile(
     r'cpu = "(?P<cpu>[^"]*)", cpu_features = "(?P<features>[^"]*)".*?native_vector_size = (?P<bytes>\d+) : i64', re.S
 )
-
-
-class Processor(BaseModel):
-    """A core as the loops of a kernel see it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    cpu: str
-    """As LLVM names it."""
-    registers: int
-    """Vector registers."""
-    floats: int
-    """Single-precision numbers in one of them."""
-    fused: bool
-    """Whether a product is added to a sum by one instruction."""
-    by_element: bool
-    """Whether an instruction multiplies by one number of a register, which then needs no register of its own."""
-    l1_kb: int
-    """First-level data cache."""
-    l2_kb: int
-    """Second-level cache of a core."""
-    cores: int
-    """Cores that may share an inference."""
 
 
 def processor(target: Target) -> Processor:

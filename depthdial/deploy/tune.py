@@ -6,90 +6,27 @@ minute in place of whole networks by every combination. ``devices.tune`` runs it
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-from depthdial.artefacts import read_record
 from depthdial.config.targets import Target, Tiles
 from depthdial.deploy.compile import COMMON_FLAGS, Compiler, target_flags
+from depthdial.deploy.core import Processor
 from depthdial.deploy.graph.convolution import Convolution, Cut
-from depthdial.deploy.graph.nodes import Graph
 from depthdial.deploy.graph.tiling import cut, cuts
-from depthdial.deploy.graph.write import alone, convolutions
-from depthdial.deploy.manifest import Tuned
-from depthdial.deploy.processor import Processor, processor
+from depthdial.deploy.graph.write import alone
+from depthdial.deploy.processor import processor
+from depthdial.deploy.tuned import Found, Timing
 
 CONFIGURED = "executable-configurations"
 """The phase of iree-compile at which it writes each kernel as a program of its own."""
 TRIED = 6
 """Cuts that are tried for a convolution: those that the model finds fastest."""
-CLEARLY = 0.98
-"""Share of the time of the model's cut below which another one is taken in its place."""
 _ALLOCATED = re.compile(r"%c(\d+) = arith\.constant \d+ : index\n *%buffer = hal\.allocator\.allocate")
 _STORE = re.compile(r"^ *util\.global\.store %buffer, ", re.MULTILINE)
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Timing(_Record):
-    """A cut and what a convolution takes with it."""
-
-    cut: Cut
-    median_us: float
-    """Median over rounds of medians within a round."""
-    against_model: float
-    """Median over rounds of the ratio to the model's cut in the same round."""
-
-
-class Found(_Record):
-    """What was found of one convolution: the model's cut first."""
-
-    timings: tuple[Timing, ...]
-
-    @property
-    def best(self) -> Timing:
-        """The fastest, or the model's where none is clearly faster."""
-        model, *others = self.timings
-        best = min(others, key=lambda one: one.against_model, default=model)
-        return best if best.against_model < CLEARLY else model
-
-
-class Tuning(_Record):
-    """The cuts of a target's convolutions that were measured to be fastest on a device."""
-
-    target: str
-    device: str
-    threads: int
-    processor: dict[str, str]
-    """What the device says of its processor."""
-    found: dict[str, Found]
-    """By the name of the shape."""
-    counts: dict[str, int]
-    """How often the full network has each."""
-    kept: int
-    """Shapes that an earlier run on a processor of the same kind had found already."""
-
-    @property
-    def tuned(self) -> Tuned:
-        """What manifests say of it."""
-        cuts = {name: one.best.cut for name, one in self.found.items()}
-        before = sum(count * self.found[name].timings[0].median_us for name, count in self.counts.items())
-        after = sum(count * self.found[name].best.median_us for name, count in self.counts.items())
-        return Tuned(device=self.device, gain=max(0.0, 1 - after / before) if before else 0.0, cuts=cuts)
-
-
-def read_tuning(path: str | os.PathLike[str]) -> Tuning:
-    """Read and check. Raises ArtefactError that names the file."""
-    return read_record(path, Tuning, "the result of tuning")
 
 
 def candidates(shape: Convolution, core: Processor, ways: Sequence[Tiles], threads: int) -> list[Cut]:
@@ -99,12 +36,6 @@ def candidates(shape: Convolution, core: Processor, ways: Sequence[Tiles], threa
     if threads > 1:
         tried += [model.model_copy(update={"parts": parts}) for parts in (1, threads, 2 * threads)]
     return list(dict.fromkeys(tried))
-
-
-def distinct(graph: Graph, target: Target) -> tuple[dict[str, Convolution], Counter[str]]:
-    """The distinct convolutions of the full network by the names of their shapes, and how often there is which."""
-    found = convolutions(graph, processor(target))
-    return {one.name: one for one in found}, Counter(one.name for one in found)
 
 
 def _touched(written: str) -> str:

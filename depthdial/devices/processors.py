@@ -27,6 +27,17 @@ VECTORS = (
 """Features of /proc/cpuinfo, the widest first, and how vectors are called."""
 LEVELS = {"1": "l1d", "2": "l2", "3": "l3"}
 
+KIND = (
+    "cpu", "family", "cpu_model", "implementer", "part", "variant", "stepping", "vectors", "l1d", "l2", "l3",
+    "cores_online",
+)  # fmt: skip
+"""What ``identity`` may say."""
+
+
+def kind_of(fingerprint: Mapping[str, str]) -> dict[str, str]:
+    """What the fingerprint of a device says of its processor: what ``identity`` said."""
+    return {key: fingerprint[key] for key in KIND if key in fingerprint}
+
 
 def cache_files(sysfs: str, core: int) -> dict[tuple[int, str], str]:
     """Files that say a core's caches, by index and kind."""

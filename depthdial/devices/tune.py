@@ -3,33 +3,28 @@ benchmarks, in rounds, each between two timings of the model's cut."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from pydantic import RootModel
-
-from depthdial.artefacts import read_record
 from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import Device
 from depthdial.config.targets import Target
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
-from depthdial.deploy.compile import Compiler, compiler_version, target_flags
+from depthdial.deploy.compile import Compiler, compiled_for
 from depthdial.deploy.graph.convolution import Convolution, Cut
 from depthdial.deploy.graph.nodes import Graph
 from depthdial.deploy.manifest import device_arguments
 from depthdial.deploy.processor import processor
-from depthdial.deploy.tune import Found, Tuning, candidates, compile_alone, distinct, judged
+from depthdial.deploy.tune import candidates, compile_alone, judged
+from depthdial.deploy.tuned import Found, Tuning, distinct, kept_at, kept_findings
 from depthdial.devices.provision import KEPT, check_machine, provide, provide_runtime, remove
 from depthdial.devices.sensors import processor as device_processor
 from depthdial.devices.session import Session
-from depthdial.errors import ArtefactError, DeviceError
+from depthdial.errors import DeviceError
 from depthdial.files import write_json
 from depthdial.runs.progress import report_step
 
@@ -38,10 +33,6 @@ REPETITIONS = 20
 AT_ONCE = 20
 """Times that a convolution runs in a repetition, whose mean is one sample."""
 StrPath = str | os.PathLike[str]
-
-
-class _Known(RootModel[dict[str, Found]]):
-    """Earlier findings by shape."""
 
 
 def tune_on_device(
@@ -62,10 +53,10 @@ def tune_on_device(
     to tell keeps the model's cuts. Raises DeviceError or DeployError.
     """
     compiler = Compiler(f"tuning on device {device.name}, target {name}", Path(log_path))
-    shapes, counts = distinct(graph, target)
+    shapes, counts = distinct(graph, processor(target))
     with Session(device) as session:
         kind = device_processor(session)
-        known = _known(kind, target, device.threads, Path(cache))
+        known = kept_at(compiled_for(name, target), kind, device.threads, cache)
         before = kept_findings(known)
         missing = {name: shape for name, shape in shapes.items() if name not in before}
         if missing:
@@ -89,26 +80,6 @@ def tune_on_device(
     write_json(output, tuning.model_dump(mode="json"))
     logger.info("device %s: %.1f %% less time in convolutions than by the model", device.name, 100 * tuning.tuned.gain)
     return tuning
-
-
-def _known(kind: Mapping[str, str], target: Target, threads: int, cache: Path) -> Path:
-    """Where findings for this kind of processor, target, number of threads and compiler are kept."""
-    key = [
-        dict(kind),
-        target_flags(target, target.variant),
-        processor(target).model_dump(),
-        threads,
-        compiler_version(),
-    ]
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache / "tuned" / f"{digest[:16]}.json"
-
-
-def kept_findings(path: Path) -> dict[str, Found]:
-    """Earlier findings; none where the file is not there or damaged: it is only a cache."""
-    with suppress(ArtefactError):
-        return dict(read_record(path, _Known, "earlier findings of tuning").root)
-    return {}
 
 
 class _Trial:

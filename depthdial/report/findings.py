@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from depthdial.compare.findings import ALIKE, LESS, MORE, Finding, against_static, as_accurate, static_as_good
+from depthdial.deploy.manifest import CompiledFor
 from depthdial.networks.configurations import FULL
 from depthdial.replay.names import FULL_NETWORK, SCHEDULE_WITH_FEEDBACK
 from depthdial.schedule.table import ScheduleTable
@@ -174,6 +175,20 @@ def worth(policies: Sequence[Row]) -> list[str]:
         f"{more:.2f} times as many inferences. The schedule stays {percent(ours['regret'])} behind a clairvoyant "
         f"oracle."
     ]
+
+
+def loops_cut(target: CompiledFor, known_gain: float | None = None) -> str:
+    """How the compiler cut loops, and what cutting them as the device is fastest brought, or would bring if known."""
+    if target.tuned is None:
+        timing = "timing them on this device (deploy.tune: device)"
+        would = f"what {timing} would bring is not known"
+        if known_gain is not None:
+            would = f"{timing} would save {percent(known_gain)} of the convolutions' time"
+        return f"The compiler cut loops {target.way}; {would}."
+    if not target.tuned.cuts:
+        return f"{target.tuned.device} was too noisy to tell which cuts of loops are faster: the model's were kept."
+    gain = f"saves {percent(target.tuned.gain)} of the convolutions' time"
+    return f"The compiler cut loops as measured on {target.tuned.device} (deploy.tune: device), which {gain}."
 
 
 def energy_notice(source: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from depthdial.compare.tables import Column
+from depthdial.deploy.manifest import CompiledFor
 from depthdial.replay.names import FULL_NETWORK, SCHEDULE_WITH_FEEDBACK
 from depthdial.report.dial import day, turned
 from depthdial.report.findings import (
@@ -17,6 +18,7 @@ from depthdial.report.findings import (
     energy_notice,
     first_sentence,
     further_sentences,
+    loops_cut,
     scheduled,
     worth,
 )
@@ -82,6 +84,10 @@ class Measured:
     """summary.parquet of the replay"""
     trace: pd.DataFrame
     """The steps that are drawn (trace.csv)"""
+    target: CompiledFor
+    """What the dial was compiled for (the manifest of its bundle)"""
+    known_gain: float | None = None
+    """Share of the convolutions' time that tuning on the device would save, where earlier runs found it"""
 
 
 def place(key: str, about: Mapping[str, Any], tables: Measured, pictures: Mapping[str, Picture]) -> Place:
@@ -121,7 +127,7 @@ def sections(
             f"{key}-configurations",
             "Configurations",
             "What each configuration keeps, reaches and costs, beside the static networks.",
-            [energy_notice(source)],
+            [energy_notice(source), loops_cut(tables.target, tables.known_gain)],
             [configuration_table(tables.configurations, network)],
             _those(pictures, "latency"),
         ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from depthdial.compare.files import write_csv
 from depthdial.config.schedule import Grid, Schedule
 from depthdial.config.traces import Regime, TraceSpec
+from depthdial.deploy.manifest import CompiledFor
 from depthdial.figures import curve, dial, policies, trace
 from depthdial.figures.catalogue import CAPTIONS
 from depthdial.figures.style import Style, write
@@ -75,6 +77,12 @@ def solved(latency: pd.DataFrame, axes: dict[str, tuple[float, ...]]) -> tuple[S
     return schedule, compare(latency, scores_of(latency), schedule, settings, traces, traces)
 
 
+def compiled_for(**changes: Any) -> CompiledFor:
+    """What a manifest says of a target."""
+    about = {"name": "host", "backend": "llvm-cpu", "triple": "x86_64-unknown-linux-gnu", "cpu": "x86-64-v3"}
+    return CompiledFor.model_validate(about | {"features": (), "flags": (), "compiler": "3.13.0"} | changes)
+
+
 def made_up_place(folder: Path, key: str, title: str, scale_ms: float, axes: dict[str, tuple[float, ...]]) -> Place:
     """A dial on a device whose full network takes ``scale_ms``."""
     latency = latency_table(scale_ms=scale_ms)
@@ -87,7 +95,7 @@ def made_up_place(folder: Path, key: str, title: str, scale_ms: float, axes: dic
     for name, table in {"steps": replayed.steps, "summary": replayed.summary, "curve": curve_table(schedule)}.items():
         write_table(folder / f"{name}.parquet", table)
     shown = trace.trace_data(replayed.steps, str(replayed.steps["trace"].iloc[0]))
-    tables = Measured(on_device, equal_time(on_device), schedule, replayed.summary, shown)
+    tables = Measured(on_device, equal_time(on_device), schedule, replayed.summary, shown, compiled_for())
     return place(key, {"title": title, "network": DIAL, "easy": True}, tables, drawn(folder, key, title))
 
 

@@ -26,7 +26,7 @@ from depthdial.config.benchmark import Benchmark
 from depthdial.config.devices import CommandMeter, Device
 from depthdial.config.targets import Target
 from depthdial.deploy.manifest import read_manifest, write_manifest
-from depthdial.deploy.tune import Tuning
+from depthdial.deploy.tuned import Tuning
 from depthdial.devices.benchmark import benchmark_device
 from depthdial.devices.check import check_device
 from depthdial.devices.meters import open_meter

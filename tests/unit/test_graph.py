@@ -19,6 +19,7 @@ from depthdial.config.targets import CPUS, Target, Tiles
 from depthdial.deploy.archive import archive_index, write_archive
 from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
 from depthdial.deploy.compile import Compiler, target_flags
+from depthdial.deploy.core import Processor
 from depthdial.deploy.export import normalisation
 from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced
 from depthdial.deploy.graph.images import Image, chunks
@@ -27,7 +28,7 @@ from depthdial.deploy.graph.nodes import Graph, Node, read_graph, write_graph
 from depthdial.deploy.graph.tiling import cut, needed_registers, parts_of
 from depthdial.deploy.graph.trace import trace
 from depthdial.deploy.graph.write import program
-from depthdial.deploy.processor import Processor, processor
+from depthdial.deploy.processor import processor
 from depthdial.errors import ArtefactError, DeployError
 from depthdial.networks.masks import Mask
 from tests.unit.deploy_case import HOST

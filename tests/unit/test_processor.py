@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from depthdial.config.targets import CPUS, Target
-from depthdial.deploy.processor import Processor, processor
+from depthdial.deploy.core import Processor
+from depthdial.deploy.processor import processor
 
 
 def core(cpu: str) -> Processor:

@@ -15,7 +15,8 @@ from depthdial.deploy.graph.convolution import Convolution, Cut
 from depthdial.deploy.graph.images import Image
 from depthdial.deploy.graph.tiling import cut, needed_registers
 from depthdial.deploy.processor import processor
-from depthdial.deploy.tune import TRIED, Tuning, candidates, distinct, judged, read_tuning
+from depthdial.deploy.tune import TRIED, candidates, judged
+from depthdial.deploy.tuned import Tuning, distinct, kept_findings, known_gain, read_tuning
 from depthdial.devices import tune as devices_tune
 from depthdial.devices.session import Session
 from depthdial.devices.tune import _Trial, tune_on_device
@@ -66,7 +67,7 @@ def test_another_cut_must_be_clearly_faster() -> None:
 
 
 def test_every_distinct_convolution_stands_alone() -> None:
-    shapes, counts = distinct(GRAPH, HOST)
+    shapes, counts = distinct(GRAPH, processor(HOST))
     assert set(shapes) == set(counts)
     assert sum(counts.values()) == 8  # the classifier is one
 
@@ -90,15 +91,21 @@ def test_tuning_on_this_machine_and_what_is_kept(
     again = tune(tmp_path, device)
     assert again.found == found.found
     assert again.kept == len(found.found)
+    by_model = compiled_for("host", HOST)
+    assert known_gain(by_model, GRAPH, found.processor, device.threads, tmp_path / "cache") == found.tuned.gain
+    assert known_gain(by_model, GRAPH, {"cpu": "another"}, device.threads, tmp_path / "cache") is None
+    assert (
+        known_gain(by_model, graph_of(Architecture(14, 16, 3, 16, 10)), found.processor, 1, tmp_path / "cache") is None
+    )
     kept = next((tmp_path / "cache" / "tuned").iterdir())
-    assert devices_tune.kept_findings(kept) == found.found
+    assert kept_findings(kept) == found.found
     kept.write_text("{")
-    assert devices_tune.kept_findings(kept) == {}
+    assert kept_findings(kept) == {}
 
 
 def test_what_was_found_is_what_is_compiled(tmp_path: Path) -> None:
     own = Cut(rows=1, columns=1, vectors=1)
-    found = {name: judged({own: [1.0]}) for name in distinct(GRAPH, HOST)[0]}
+    found = {name: judged({own: [1.0]}) for name in distinct(GRAPH, processor(HOST))[0]}
     tuning = Tuning(
         target="host", device="board", threads=1, processor={}, found=found, counts=dict.fromkeys(found, 1), kept=0
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from depthdial.config.targets import Tiles
+from depthdial.deploy.core import Processor
 from depthdial.deploy.graph.convolution import Convolution, Cut
 from depthdial.deploy.graph.text import Kernel
-from depthdial.deploy.processor import Processor
 
 
 class Module:

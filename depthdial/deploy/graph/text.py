@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from depthdial.deploy.processor import Processor
+from depthdial.deploy.core import Processor
 
 Index = int | str
 """A number known now, or the name of a value of type index."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from math import prod
 
 from depthdial.config.targets import Tiles
+from depthdial.deploy.core import Processor
 from depthdial.deploy.graph.convolution import Convolution, Cut, balanced
 from depthdial.deploy.graph.images import chunks
-from depthdial.deploy.processor import Processor
 
 MACS_OF_A_PART = 30_000
 """Multiply-adds of a part for each number in a vector register, some 5 us: what it takes to wake another core."""

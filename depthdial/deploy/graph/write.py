@@ -12,6 +12,7 @@ from math import prod
 
 from depthdial.config.targets import Tiles
 from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
+from depthdial.deploy.core import Processor
 from depthdial.deploy.graph import attention, kernels
 from depthdial.deploy.graph.convolution import Convolution, Cut, convolved
 from depthdial.deploy.graph.images import PARAMETERS, Finish, Image
@@ -22,7 +23,6 @@ from depthdial.deploy.graph.nodes import INPUT, Graph, Node
 from depthdial.deploy.graph.steps import IMAGES, Done, Plan, Step, Value, plan
 from depthdial.deploy.graph.text import Kernel
 from depthdial.deploy.graph.tiling import cut, product_tile
-from depthdial.deploy.processor import Processor
 from depthdial.errors import DeployError
 from depthdial.networks.masks import Mask
 
