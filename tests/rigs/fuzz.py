@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 EXAMPLES = int(os.environ.get("DEPTHDIAL_FUZZ", "200"))
 """Examples of each test: a few hundred by default, 10,000 by ``make fuzz``."""
@@ -35,6 +36,20 @@ def fuzz(test: Callable[..., None]) -> Any:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
     )
     return pytest.mark.fuzz(limits(within_memory))
+
+
+@st.composite
+def damaged(draw: st.DrawFn, wholes: Sequence[bytes]) -> bytes:
+    """A file of which some bytes were changed, and that may have been cut or have something put in."""
+    content = bytearray(draw(st.sampled_from(wholes)))
+    for _ in range(draw(st.integers(0, 6))):
+        # Most of what decides is near the beginning.
+        place = draw(st.integers(0, len(content) - 1) | st.integers(0, min(80, len(content) - 1)))
+        content[place] = draw(st.integers(0, 255))
+    start = draw(st.integers(0, len(content)))
+    if draw(st.booleans()):
+        content[start : start + draw(st.integers(0, 40))] = draw(st.binary(max_size=40))
+    return bytes(content if draw(st.booleans()) else content[: draw(st.integers(0, len(content)))])
 
 
 def _peak_mb() -> float:

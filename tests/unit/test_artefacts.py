@@ -30,7 +30,7 @@ from depthdial.artefacts import (
 )
 from depthdial.deploy.archive import read_archive, write_archive
 from depthdial.errors import ArtefactError
-from tests.rigs.fuzz import fuzz
+from tests.rigs.fuzz import damaged, fuzz
 
 
 class Small(BaseModel):
@@ -92,10 +92,7 @@ def test_damage_is_read_or_refused_by_name(kind: str, data: st.DataObject) -> No
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"file.{kind}"
         write(path)
-        content = bytearray(path.read_bytes())
-        for _ in range(data.draw(st.integers(0, 4))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        path.write_bytes(data.draw(damaged([path.read_bytes()])))
         try:
             read(path)
         except ArtefactError as error:

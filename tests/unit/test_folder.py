@@ -17,13 +17,14 @@ from PIL import Image
 
 from depthdial.config.data import Dataset, Reading
 from depthdial.data import archives
+from depthdial.data.archives import open_container
 from depthdial.data.fingerprint import fingerprint, fingerprints
 from depthdial.data.folder import read_pictures
 from depthdial.data.images import load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.errors import DataError, DepthDialError
-from tests.rigs.fuzz import fuzz
-from tests.unit.test_pictures import damaged, stored
+from tests.rigs.fuzz import damaged, fuzz
+from tests.unit.test_pictures import stored
 
 
 def picture(seed: int, side: int = 8) -> bytes:
@@ -201,6 +202,37 @@ def test_specials_are_refused(tmp_path: Path, make: Callable[[Path], None], said
         contents(tmp_path / "own")
     with pytest.raises(DataError, match=said):
         fingerprint(dataset(tmp_path / "own"))
+
+
+def test_what_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = grow(tmp_path / "own")
+    with pytest.raises(DataError, match=r"0\.png/inside: cannot be read \(.*Not a directory"):
+        contents(root / "train/a/0.png" / "inside")
+    (root / "train/a/circle.png").symlink_to("circle.png")
+    with pytest.raises(DataError, match=r"train/a/circle\.png: cannot be read \(Too many levels of symbolic links\)"):
+        contents(root)
+    (root / "train/a/circle.png").unlink()
+    (gone,) = open_container(root).contents([str(root / "gone.png")])
+    with pytest.raises(DataError, match=r"^cannot be read \(No such file or directory\)"):
+        gone[1]()
+    whole = os.scandir
+
+    def closed(path: str) -> Any:
+        if path == str(root / "train/b"):
+            raise PermissionError(13, "Permission denied")
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match=r"train/b/\*: cannot be listed \(Permission denied\)"):
+        contents(root)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+def test_an_archive_to_run_that_is_damaged_is_refused_as_a_whole(tmp_path: Path, kind: str) -> None:
+    path = packed(grow(tmp_path / "own"), kind)
+    path.write_bytes(path.read_bytes()[:-9500])
+    with pytest.raises(DataError, match=rf"^{path}: not a complete \.tar"):
+        list(read_pictures(path, Reading(), (3, 8, 8)))
 
 
 def test_a_damaged_header_and_a_cut_do_not_lose_images(tmp_path: Path) -> None:

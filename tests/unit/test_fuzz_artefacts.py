@@ -26,7 +26,7 @@ from depthdial.files import sha256_file, write_text
 from depthdial.networks.build import dial
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.weights import load_weights, save_weights
-from tests.rigs.fuzz import fuzz
+from tests.rigs.fuzz import damaged, fuzz
 from tests.rigs.windows import make_window
 from tests.unit.test_manifest import FILES as FILES_OF_BUNDLE
 from tests.unit.test_manifest import manifest_of
@@ -72,10 +72,7 @@ def test_a_damaged_file_is_read_or_refused_by_name(name: str, data: st.DataObjec
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write(path)
-        content = bytearray(path.read_bytes())
-        for _ in range(data.draw(st.integers(0, 4))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        path.write_bytes(data.draw(damaged([path.read_bytes()])))
         try:
             read(path)
         except ArtefactError as error:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from depthdial import cli
 from depthdial.runs import machine
 from depthdial.runs.machine import lacks
 
@@ -57,3 +58,13 @@ def test_a_full_disk_is_told(
     told = lacks(sys.executable, tmp_path, {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)})
     assert told
     assert all(text in sentence for sentence in told)
+
+
+def test_the_command_says_what_is_lacking_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["depthdial", "machine"])
+    monkeypatch.setattr(cli, "lacks", lambda executable, folder, environment: ["HOME: it is full.", "TMPDIR: gone."])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err == "depthdial: this machine is not ready:\n  HOME: it is full.\n  TMPDIR: gone.\n"

@@ -17,7 +17,7 @@ from depthdial.config.data import Reading
 from depthdial.data import pictures
 from depthdial.data.pictures import NoPictureError, decode
 from depthdial.errors import DataError
-from tests.rigs.fuzz import fuzz
+from tests.rigs.fuzz import damaged, fuzz
 
 RAMP = (np.arange(64, dtype=np.uint16) * 1024 + 512).reshape(8, 8)
 STRETCH = Reading(fit="stretch")
@@ -242,21 +242,7 @@ SEEDS = [
 ]
 
 
-@st.composite
-def damaged(draw: st.DrawFn, wholes: list[bytes] = SEEDS) -> bytes:
-    """A file of which some bytes were changed, and that may have been cut or have something put in."""
-    content = bytearray(draw(st.sampled_from(wholes)))
-    for _ in range(draw(st.integers(0, 6))):
-        # Most of what decides is near the beginning.
-        place = draw(st.integers(0, len(content) - 1) | st.integers(0, min(80, len(content) - 1)))
-        content[place] = draw(st.integers(0, 255))
-    start = draw(st.integers(0, len(content)))
-    if draw(st.booleans()):
-        content[start : start + draw(st.integers(0, 40))] = draw(st.binary(max_size=40))
-    return bytes(content if draw(st.booleans()) else content[: draw(st.integers(0, len(content)))])
-
-
-@given(damaged() | st.binary(max_size=200), st.sampled_from([None, 8]), st.sampled_from([None, 1, 3]))
+@given(damaged(SEEDS) | st.binary(max_size=200), st.sampled_from([None, 8]), st.sampled_from([None, 1, 3]))
 @fuzz
 def test_any_bytes_are_a_picture_or_a_clear_error(content: bytes, size: int | None, channels: int | None) -> None:
     try:

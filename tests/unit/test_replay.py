@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from depthdial.cli import app
 from depthdial.config.schedule import Grid, Schedule
 from depthdial.config.traces import Load, Regime, Traces, TraceSpec
 from depthdial.errors import ConfigError, ScheduleError
@@ -24,7 +26,7 @@ from depthdial.replay.simulate import plan, replay
 from depthdial.replay.tables import cell_table, curve_table
 from depthdial.schedule.build import build_schedule
 from depthdial.schedule.choices import Choice, choices_of
-from depthdial.schedule.table import ScheduleTable
+from depthdial.schedule.table import ScheduleTable, write_schedule
 from depthdial.traces.trace import Trace, generate, read_csv, read_traces
 from tests.rigs.schedules import latency_table, scores_of
 from workflow_scripts import build_schedule as build_script
@@ -243,6 +245,18 @@ def test_serving_nothing_is_refused(table: ScheduleTable) -> None:
         serve(lambda name, number: None, table, idle)
 
 
+@pytest.mark.parametrize("record", [".", "gone/served.parquet"])
+def test_a_record_that_cannot_be_written_is_told_before_anything_is_served(
+    table: ScheduleTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    write_schedule(tmp_path / "schedule.json", table)
+    manifest = SimpleNamespace(schedule="schedule.json", network=table.network, named=lambda name: None)
+    monkeypatch.setattr("depthdial.deploy.runtime.Bundle", lambda folder: SimpleNamespace(manifest=manifest))
+    words = ["serve-trace", str(tmp_path), "--trace", TRACES[0], "--record", str(tmp_path / record)]
+    refused = CliRunner().invoke(app, words)
+    assert str(refused.exception).startswith(f"--record: {tmp_path / record} cannot be written; name a file")
+
+
 def test_a_trace_that_was_not_replayed_is_drawn_by_no_figure(tmp_path: Path) -> None:
     pd.DataFrame({"trace": ["drain-100"], "energy_source": ["modelled"]}).to_parquet(tmp_path / "summary.parquet")
     given = {"steps": str(tmp_path / "steps.parquet"), "summary": str(tmp_path / "summary.parquet")}
@@ -265,10 +279,6 @@ def test_replay_and_real_inference_agree(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_serve_trace_command(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from depthdial.cli import app
-    from depthdial.schedule.table import write_schedule
     from tests.rigs.serving import small_schedule
 
     bundle, made, _ = small_schedule(tmp_path)

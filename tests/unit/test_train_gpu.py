@@ -13,7 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from depthdial.errors import ConfigError
 from depthdial.networks.weights import load_weights
+from depthdial.train.gpu import main
 
 ROOT = Path(__file__).parents[2]
 LACKING = (
@@ -79,3 +81,12 @@ def test_networks_are_trained_without_the_rest_of_the_workflow_and_not_twice(tmp
     assert again.stdout.count("images/s") == 2
     assert "epoch 1 of 2" in done.stdout
     assert "epoch" not in again.stdout.replace("whole epoch", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dataset", "c"]])
+def test_a_data_set_that_is_not_named_or_not_there_is_told(tmp_path: Path, arguments: list[str]) -> None:
+    values = {"datasets": [{"name": name, "source": "digits"} for name in "ab"]}
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(values))
+    files = ["--experiment", str(tmp_path / "two.yaml"), "--archive", str(tmp_path / "images.tar")]
+    with pytest.raises(ConfigError, match=r"--dataset: .*two\.yaml has a, b; name one of them"):
+        main([*files, "--results", str(tmp_path), *arguments])
