@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from depthdial.config.networks import Network
 from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, merge_masks, read_masks, write_masks
 from depthdial.networks.build import dial
+from depthdial.networks.describe import describe
 from depthdial.networks.dial import Dial
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, all_masks
@@ -134,12 +136,8 @@ def test_a_mask_of_another_network_is_refused(net, data):
         Engine(net).evaluate([Mask("101")], data[1], data[2])
 
 
-@pytest.mark.parametrize("group", [1, 4])
-def test_activations_alive_stay_below_the_bound(net, data, group, monkeypatch):
-    """Counts the bytes of distinct storages that are alive whenever a block has been evaluated."""
-    calibration, images, labels = data
-    engine = Engine(net, "none", calibration, batch_size=61 * group)
-    assert engine._group(37) == group
+def most_alive(engine: Engine, masks: list[Mask], images: Tensor, labels: Tensor, counts: set[int], monkeypatch) -> int:
+    """The most bytes of distinct storages of ``counts`` images that are alive whenever a unit has been evaluated."""
     most = 0
     keep = Engine._keep
 
@@ -148,17 +146,38 @@ def test_activations_alive_stay_below_the_bound(net, data, group, monkeypatch):
         children = keep(self, level, nodes)
         alive = {}
         for item in gc.get_objects():
-            if type(item) is Tensor and item.dim() == 4 and len(item) in (24, 37, 24 * group, 37 * group):
+            if type(item) is Tensor and item.dim() > 2 and len(item) in counts:
                 alive[item.untyped_storage().data_ptr()] = item.untyped_storage().nbytes()
         most = max(most, sum(alive.values()))
         return children
 
     monkeypatch.setattr(Engine, "_keep", counted)
-    alternating = [
-        "".join(bits) for bits in itertools.product(["01", "10", "11"], ["00", "01"], ["101", "011"], ["01"])
-    ]
-    engine.evaluate([Mask(bits) for bits in alternating], images, labels)
+    engine.evaluate(masks, images, labels)
+    return most
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_activations_alive_stay_below_the_bound(net, data, group, monkeypatch):
+    calibration, images, labels = data
+    engine = Engine(net, "none", calibration, batch_size=61 * group)
+    assert engine._group(37) == group
+    parts = itertools.product(["01", "10", "11"] if group > 1 else ["01"], ["00", "01"], ["101", "011"], ["01"])
+    masks = [Mask("".join(bits).rjust(9, "1")) for bits in parts]
+    most = most_alive(engine, masks, images, labels, {24, 37, 24 * group, 37 * group}, monkeypatch)
     assert 0 < most <= engine.live_bytes * 61 * group
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v3_small", "convnext_tiny", "vit_b_16"])
+@pytest.mark.slow
+def test_activations_of_other_families_stay_below_the_bound(model, monkeypatch):
+    settings = Network(name="net", role="dial", family="torchvision", model=model, weights="random", recipe="none")
+    network = describe(settings, (3, 32, 32), 10)
+    engine = Engine(dial(network), "none", torch.randn(11, 3, 32, 32), batch_size=13)
+    masks = [Mask(format(value, f"0{network.n_units}b")) for value in (0, 1, 5, 6, (1 << network.n_units) - 1)]
+    most = most_alive(
+        engine, masks, torch.randn(13, 3, 32, 32), torch.zeros(13, dtype=torch.long), {11, 13}, monkeypatch
+    )
+    assert 0 < most <= engine.live_bytes * 24
 
 
 def test_bfloat16_agrees_with_float32_to_its_precision(net, data):
