@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, tell_all
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, tell_all
 
 SHARES = {1.0: ("recalibrated", "-", True), 0.5: ("blend", "--", False), 0.0: ("as trained", ":", False)}
 """How much of the BatchNorm statistics is taken anew: how that is said and drawn."""
@@ -23,7 +23,7 @@ def picture(table: pd.DataFrame, style: Style) -> Figure:
 
     The legend has the mean over all masks, which is what recalibration is worth.
     """
-    with canvas(style.width_mm, 0.72) as (figure, axis):
+    with canvas(style.width_mm, 0.85) as (figure, axis):
         names = {"survival": ("dial", "o"), "none": ("control", "s"), "inverse": ("static", "v")}
         for scaling, (colour, marker) in names.items():
             for share, (how, line, filled) in SHARES.items():
@@ -37,6 +37,7 @@ def picture(table: pd.DataFrame, style: Style) -> Figure:
                 axis.plot(mean.index, mean, marker=marker, color=style.colours[colour], label=label, **look)
                 texts = [f"{scaling}, {how}, {kept:.0f} blocks kept: {100 * v:.1f} %" for kept, v in mean.items()]
                 tell_all(axis, mean.index, mean, texts)
-        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy", title=style.title, ylim=(0, 1.02))
-        axis.legend(fontsize=6, loc="lower right")
+        axis.set(xlabel="blocks kept", ylabel="mean validation accuracy / %", title=style.title, ylim=(0, 1.02))
+        in_percent(axis.yaxis)
+        figure.legend(fontsize=6, loc="outside upper left", ncols=2)
         return figure

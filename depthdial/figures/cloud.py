@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, point, spread, tell
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, point, spread, tell
 from depthdial.networks.configurations import ConfigurationSet, read_configurations
 from depthdial.select.front import pareto_front
 
@@ -75,7 +75,8 @@ def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet,
             tell(axis, at, f"static {row['network']}: {100 * row['val_accuracy']:.1f} %, {at[0]:.3g} million MACs")
         lowest = min(c.validation_low for c in chosen.configurations)
         axis.set_ylim(min(lowest, statics["low"].min() if len(statics) else 1) - 0.06, 1.005)
-        axis.set(xlabel="million MACs per image", ylabel="validation accuracy", title=style.title)
+        axis.set(xlabel="million MACs per image", ylabel="validation accuracy / %", title=style.title)
+        in_percent(axis.yaxis)
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
         telling = front if len(data) > MOST_TOLD else data
         for row in telling[telling["val_accuracy"] >= axis.get_ylim()[0]].to_dict("records"):

@@ -23,9 +23,9 @@ def picture(curve: pd.DataFrame, style: Style) -> Figure:
     rows = [
         ("misses", 100, "missed\n/ % of inputs"),
         ("over_budget", 100, "worst budget\nexceeded / %"),
-        ("val_accuracy", 1, "accuracy\n(validation)"),
+        ("val_accuracy", 100, "validation\naccuracy / %"),
     ]
-    with canvas(style.width_mm, 1.0, rows=len(rows), sharex=True) as (figure, axes):
+    with canvas(1.2 * style.width_mm, 0.75, rows=len(rows), sharex=True) as (figure, axes):
         used = curve[curve["used"]]
         for axis, (column, scale, label) in zip(axes, rows, strict=True):
             axis.plot(curve["resident"], scale * curve[column], "-o", color=style.colours["dial"])
@@ -35,7 +35,8 @@ def picture(curve: pd.DataFrame, style: Style) -> Figure:
             axis.set_ylabel(label)
             axis.margins(y=0.25)
         for axis in axes[:2]:
-            axis.set_ylim(bottom=0 if axis.get_ylim()[1] > 0 else -1)
+            most = max(axis.get_ylim()[1], 0.01)
+            axis.set_ylim(-0.15 * most, 1.2 * most)  # room for the marks, whose share is never below nothing
         axes[0].set_title(style.title)
         axes[-1].set_xlabel("resident configurations K (ring: shipped)")
         axes[-1].set_xticks(curve["resident"])

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_csv
 from depthdial.figures.accuracies import line, points, told
-from depthdial.figures.style import Drawing, Style, canvas, point, seeds_of, tell
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, point, seeds_of, tell
 
 
 def draw(style: Style, *, accuracies: str, network: str) -> Drawing:
@@ -38,6 +38,7 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
         low, high = own["worst_seed"].min(), data["best_seed"].max()
         room = max(high - low, 0.02)
         axis.set_ylim(low - 0.15 * room, high + 0.12 * room)
-        axis.set(xlabel="million MACs per image", ylabel="test accuracy", title=style.title)
+        axis.set(xlabel="million MACs per image", ylabel="test accuracy / %", title=style.title)
+        in_percent(axis.yaxis)
         axis.legend(loc="lower right")
         return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from depthdial.compare.files import read_comparison
-from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, point, spread, tell
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, mark_modelled, point, spread, tell
 
 
 def draw(style: Style, *, configurations: str, network: str, device: str) -> Drawing:
@@ -27,7 +27,8 @@ def picture(table: pd.DataFrame, dial: str, style: Style) -> Figure:
     """
     with canvas(1.6 * style.width_mm, 0.55, 2, sharey=True) as (figure, axes):
         names = _panel(axes[0], table, "latency", "ms", dial, style.colours)
-        axes[0].set(xlabel="median latency / ms", ylabel="test accuracy")
+        axes[0].set(xlabel="median latency / ms", ylabel="test accuracy / %")
+        in_percent(axes[0].yaxis)
         axes[0].set_title(style.title if table["valid"].all() else f"{style.title}\n(device too noisy: not valid)")
         source = str(table["energy_source"].iloc[0])
         names += _panel(axes[1], table, "energy", "mj", dial, style.colours)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, mark_modelled, tell
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, mark_modelled, tell
 from depthdial.replay.names import FULL_NETWORK, ORACLE, SCHEDULE, SCHEDULE_WITH_FEEDBACK
 
 
@@ -39,7 +39,8 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
             colour, marker = _style(row["policy"], style.colours)
             axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
             tell(axes[0], (row["inferences_per_charge"] / 1000, row["accuracy"]), told(row))
-        axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time", title=style.title)
+        axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time / %", title=style.title)
+        axes[0].margins(y=0.15)
         mark_modelled(axes[0], source, 0.98)
         place = np.arange(len(data))
         for y, row in zip(place, data.to_dict("records"), strict=True):
@@ -48,7 +49,9 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
             axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
             tell(axes[1], (row["accuracy_offered"], float(y)), told(row))
         axes[1].set_yticks(place, data["policy"])
-        axes[1].set(xlabel="correct and in time / share of inputs", title="mean and range over traces")
+        axes[1].set(xlabel="correct and in time / % of inputs", title="mean and range over traces")
+        in_percent(axes[0].yaxis)
+        in_percent(axes[1].xaxis)
         return figure
 
 

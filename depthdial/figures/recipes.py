@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_csv
 from depthdial.figures.accuracies import line, points
-from depthdial.figures.style import Drawing, Style, canvas, seeds_of
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, seeds_of
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#D55E00")
 """Okabe and Ito's colours, the most distant first."""
@@ -31,6 +31,7 @@ def picture(data: Sequence[tuple[str, pd.DataFrame]], style: Style) -> Figure:
             for index, (network, dial) in enumerate(part[~part["trained"]].groupby("network", sort=False)):
                 dashes = ("-", "--", ":", "-.")[index % 4]
                 line(axis, dial, COLOURS[index % len(COLOURS)], dashes, str(network))
-            axis.set(xlabel="million MACs per image", ylabel="test accuracy", title=f"{name}, {style.title}")
+            axis.set(xlabel="million MACs per image", ylabel="test accuracy / %", title=f"{name}, {style.title}")
+            in_percent(axis.yaxis)
             axis.legend(loc="best")
         return figure

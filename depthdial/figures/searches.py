@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, tell, tell_all
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, tell, tell_all
 
 LEAST_GAP = 1e-4
 
@@ -69,7 +69,8 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
             axes[0].set_xticks(ticks, [f"{100 * share:g} %" for share in ticks])
             axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].set_title(style.title)
-        axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy")
+        axes[1].set(xlabel="million MACs per image", ylabel="validation accuracy / %")
+        in_percent(axes[1].yaxis)
         axes[1].legend(fontsize=6, loc="lower right")
         return figure
 

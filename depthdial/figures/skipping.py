@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from depthdial.artefacts import read_table
-from depthdial.figures.style import Drawing, Style, canvas, seeds_of, tell_all
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, seeds_of, tell_all
 
 Run = tuple[str, str, int]
 """Network, role, seed."""
@@ -57,9 +57,10 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
             kind = "constant depth" if role == "control" else role
             axis.set_title(f"{part['network'].iloc[0]}\n({kind})")
             axis.set_xlabel("blocks skipped")
-        axes[0][0].set_ylabel("validation accuracy")
+        axes[0][0].set_ylabel("validation accuracy / %")
+        in_percent(axes[0][0].yaxis)
         axes[0][0].set_ylim(0, 1.02)
-        axes[0][-1].legend(loc="upper right", fontsize=6, handlelength=1.6)
+        axes[0][0].legend(loc="lower left", fontsize=6, handlelength=1.6)
         figure.suptitle(style.title, fontsize=8, x=0.01, ha="left")
         return figure
 

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -156,6 +157,11 @@ def tell_all(axis: Axes, xs: Iterable[float], ys: Iterable[float], texts: Iterab
 def titled(svg: str) -> str:
     """The SVG of a figure in which whatever tells its figures is of class ``told`` and has a title."""
     return re.sub(rf'<g id="{TOLD}([^"]*)">', r'<g class="told"><title>\1</title>', svg)
+
+
+def in_percent(axis: Axis) -> None:
+    """Shares as per cent, which tables and pages give too; the label says so."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.6g}")
 
 
 def mark_modelled(axis: Axes, source: str, height: float = 0.01) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 NEXT = (
-    "Your own images, your own network:  docs/own-data.md",
-    "Your own device, measured over SSH: docs/devices.md",
-    "A cluster:                          snakemake --profile slurm (docs/cluster.md)",
+    "Your own images:  docs/own-data.md; your own network: docs/own-networks.md",
+    "Your own device:  docs/devices.md (measured over SSH)",
+    "A cluster:        docs/cluster.md (snakemake --profile slurm)",
 )
 """What to try after the default experiment."""
 
@@ -31,7 +31,7 @@ def results(
     for place in read_json(said)["places"]:
         warnings = f" ({', '.join(place['warnings'])})" if place["warnings"] else ""
         typer.echo(f"{place['title']}: {place['sentence']}{warnings}")
-    typer.echo(f"The page, with the dial to turn: {page.resolve()}")
+    typer.echo(f"The page with the dial to turn: {page.resolve()}")
     for line in NEXT:
         typer.echo(line)
 

@@ -48,14 +48,15 @@ def first_sentence(configurations: pd.DataFrame, dial: str, policies: Sequence[R
     if found is None:
         return "No configuration is faster than the full network on this device."
     one, more = found.configuration, charge_gain(policies)
-    faster = f"{one['configuration']} answers {one['speedup']:.1f} times as fast as the full network"
+    kept = f"{one['mask'].count('1')} of {len(one['mask'])} blocks"
+    faster = f"{one['configuration']} ({kept}) answers {one['speedup']:.1f} times as fast as the full network"
     serves = f"; a charge serves {more:.1f} times as many inputs" if more is not None else ""
     return f"{faster} at {apart(found)}{serves}."
 
 
 def apart(found: Finding) -> str:
     """The difference to the rival in words, with its paired interval and what that says."""
-    points = f"{abs(100 * found.difference):.1f} points {'less' if found.difference < 0 else 'more'}"
+    points = f"{abs(100 * found.difference):.1f} points {'less' if found.difference < 0 else 'more'} accuracy"
     ends = f"paired interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
     return f"{points} ({ends}{': not told apart' if found.verdict == ALIKE else ''})"
 
@@ -144,20 +145,19 @@ def off_front(equal_macs: pd.DataFrame) -> list[str]:
 
 def scheduled(schedule: ScheduleTable) -> list[str]:
     """What the table is, and where it could not do what was wished."""
-    missed = len(schedule.unserved)
+    missed, gap = len(schedule.unserved), f" (gap {schedule.gap:.1e})" if schedule.gap else ""
     found = [
         f"The table assigns one of {len(schedule.configurations)} resident configurations to each of "
-        f"{len(schedule.cells)} conditions; it was proven optimal (gap {schedule.gap:.1e}) in "
-        f"{schedule.solve_s:.2f} s.",
-        f"{missed} conditions cannot be met by any allowed configuration; they get the fastest."
+        f"{len(schedule.cells)} conditions; it was proven optimal{gap} in {schedule.solve_s:.1f} s.",
+        f"In {missed} conditions no allowed configuration is in time; they get the fastest."
         if missed
-        else "Every condition is met.",
+        else "In every condition the answer is in time.",
     ]
     exceeded = [budget.name for budget in schedule.budgets if budget.yielded]
     if exceeded:
         found.append(
-            f"No table that misses as little keeps every energy budget; exceeded by as little as possible: "
-            f"{', '.join(exceeded)}."
+            f"So little charge is left at {', '.join(exceeded)} that no such table keeps within it: these budgets are "
+            "exceeded by as little as possible."
         )
     return found
 

@@ -47,6 +47,8 @@ def inline(svg: str, colours: Mapping[str, str], prefix: str) -> str:
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    # How wide it was drawn: where it must shrink, its letters stay large enough to be read.
+    svg = re.sub(r'<svg(?=[^>]*? viewBox="0 0 ([\d.]+) )', r'<svg style="--drawn: \1"', svg, count=1)
     names = INKS | {colour.lower(): name for name, colour in colours.items()}
 
     def named(found: re.Match[str]) -> str:

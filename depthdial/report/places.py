@@ -25,7 +25,7 @@ from depthdial.report.findings import (
 from depthdial.report.page import Place, Section
 from depthdial.report.pictures import Picture
 from depthdial.report.tables import Table, table
-from depthdial.schedule.table import ScheduleTable
+from depthdial.schedule.table import DeadlinePrice, ScheduleTable
 
 CONFIGURATIONS = [
     Column("name", "name", "text"),
@@ -50,9 +50,9 @@ BUDGETS = [
 ]
 DEADLINES = [
     Column("deadline / ms", "deadline_ms", "milliseconds"),
-    Column("gains most", "configuration", "text"),
-    Column("lacks / ms", "next_ms", "milliseconds"),
-    Column("points gained per ms", "accuracy_per_ms", "points"),
+    Column("what would gain most", "configuration", "text"),
+    Column("time that it lacks / ms", "next_ms", "milliseconds"),
+    Column("gain / points per ms", "accuracy_per_ms", "points"),
 ]
 POLICIES = [
     Column("policy", "policy", "text"),
@@ -138,7 +138,7 @@ def sections(
             scheduled(schedule),
             [
                 table("Budgets of energy", "budgets", _rows(schedule.budgets), BUDGETS),
-                table("What more time would buy", "deadlines", _rows(schedule.deadlines), DEADLINES),
+                table("What more time would buy", "deadlines", more_time(schedule.deadlines), DEADLINES),
             ],
             _those(pictures, "curve"),
         ),
@@ -159,6 +159,13 @@ def _those(pictures: Mapping[str, Picture], *names: str) -> list[Picture]:
 
 def _rows(parts: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame([part.model_dump() for part in parts])
+
+
+def more_time(deadlines: Sequence[DeadlinePrice]) -> pd.DataFrame:
+    """What more time would buy at each deadline; nothing is named where it would buy nothing."""
+    rows = _rows(deadlines)
+    gains = ["configuration", "next_ms", "accuracy_per_ms"]
+    return rows.assign(**{name: rows[name].astype(object).where(rows["accuracy_per_ms"] > 0) for name in gains})
 
 
 def configuration_table(configurations: pd.DataFrame, network: str) -> Table:

@@ -71,7 +71,7 @@ def paper(claims: pd.DataFrame, csv: str) -> Section:
     return Section(
         "paper",
         "Paper and here",
-        f"{len(rows[True].rows)} of {len(claims)} claims and goals are decided by this experiment.",
+        f"What this experiment says of {len(claims)} claims and goals; it decides {len(rows[True].rows)} of them.",
         [VERDICTS],
         [rows[True]] if rows[True].rows else [],
         [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ FIRST = {
     "recipes": ("network", "differs", "seconds", "full", "at_75", "at_50", "at_25", "hypervolume"),
 }  # fmt: skip
 """The columns that wide tables show at first look; the others come on demand."""
+
+DECIMALS = {"milliseconds": 9, "seconds": 1, "number": 4}
+"""Styles whose decimals follow from the interval, and how many there are at most."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def cell(column: Column, row: Row) -> Cell:
 
 
 def brief(column: Column, row: Row) -> str:
-    """The text of a cell with the longer side of its interval, to a digit less than the exact one has."""
+    """The text of a cell with the longer side of its interval, to no more digits than that has a meaning for."""
     value = row.get(column.name)
     ends = [row.get(f"{column.name}_{end}", float("nan")) for end in ("low", "high")]
     if column.style == "text" or not isinstance(value, int | float) or pd.isna(value):
@@ -98,5 +102,6 @@ def brief(column: Column, row: Row) -> str:
     if any(pd.isna(end) for end in ends):
         return form.format(value * factor)
     half = max(value - ends[0], ends[1] - value) * factor
-    around = f"{half:.2g}" if column.style == "milliseconds" else form.replace("+", "").format(half)
-    return f"{form.format(value * factor)} ± {around}"
+    if column.style in DECIMALS and half > 0:  # two digits of the interval, and as many decimals
+        form = f"{{:.{min(DECIMALS[column.style], max(0, 1 - math.floor(math.log10(half))))}f}}"
+    return f"{form.format(value * factor)} ± {form.replace('+', '').format(half)}"

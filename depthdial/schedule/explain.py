@@ -126,10 +126,8 @@ def reasons(table: ScheduleTable, found: Explanation) -> list[str]:
             f"inference on average, {why}."
         )
     for better in found.better:
-        accuracy = 100 * by_name[better.configuration].accuracy
-        said.append(
-            f"With {better.axis} {axis_value(better.axis, better.value)}: {better.configuration} ({accuracy:.1f} %)."
-        )
+        accuracy = f"{100 * by_name[better.configuration].accuracy:.1f} % on validation"
+        said.append(f"With {better.axis} {axis_value(better.axis, better.value)}: {better.configuration} ({accuracy}).")
     if not found.better and found.served:
         said.append("Neither more time nor more charge would bring a more accurate one.")
     return said

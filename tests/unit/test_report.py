@@ -15,11 +15,15 @@ import pytest
 from depthdial.compare.files import write_csv
 from depthdial.compare.tables import Column
 from depthdial.deploy.graph.convolution import Cut
+from depthdial.errors import ArtefactError
+from depthdial.files import write_json
+from depthdial.report.cli import results
 from depthdial.report.findings import badges, loops_cut
 from depthdial.report.page import Place, Section, cell_map, contents, number, render
 from depthdial.report.pictures import Picture, inline, picture
-from depthdial.report.places import CONFIGURATIONS, configuration_table
-from depthdial.report.tables import MOST_COLUMNS, Table, comparison, table
+from depthdial.report.places import CONFIGURATIONS, DEADLINES, configuration_table, more_time, said
+from depthdial.report.tables import MOST_COLUMNS, Table, brief, comparison, table
+from depthdial.schedule.table import DeadlinePrice
 from tests.rigs.pages import HOSTILE, compiled_for
 
 VOID = {"meta", "input", "br", "circle"}
@@ -137,7 +141,7 @@ def test_intervals_are_short_and_exact_on_demand() -> None:
     accuracy = row["test accuracy / %"]
     assert accuracy.brief == "97.5 ± 1.4", "the longer side"
     assert accuracy.exact == "97.51 [96.11, 98.41]"
-    assert row["median / ms"].brief.startswith("0.1235 ± ")
+    assert row["median / ms"].brief == "0.1235 ± 0.0017"
     assert (row["validation / %"].brief, row["validation / %"].exact) == ("98.0", "98.00")
     assert (row["device quiet enough"].brief, row["source of energy"].brief) == ("yes", "modelled")
     (drawn,) = of_class(page(a_place()), "table")
@@ -147,6 +151,31 @@ def test_intervals_are_short_and_exact_on_demand() -> None:
         accuracy.exact,
     ]
     assert of_class(drawn, "exactly"), "a box to tick"
+
+
+@pytest.mark.parametrize(
+    ("style", "value", "half", "said"),
+    [
+        ("milliseconds", 0.302, 0.00444, "0.3020 ± 0.0044"),
+        ("milliseconds", 123.456, 7.89, "123.5 ± 7.9"),
+        ("milliseconds", 1234.5, 67.8, "1234 ± 68"),
+        ("seconds", 9.432, 0.082, "9.4 ± 0.1"),
+        ("seconds", 490.2, 31.4, "490 ± 31"),
+        ("number", 0.85853, 0.0232, "0.859 ± 0.023"),
+        ("points", -0.0021, 0.009, "-0.2 ± 0.9"),
+        ("count", 17.0, 0.0, "17 ± 0"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_interval_leaves_it(style: str, value: float, half: float, said: str) -> None:
+    row = {"x": value, "x_low": value - half, "x_high": value + half}
+    assert brief(Column("x", "x", style), row) == said
+
+
+def test_where_more_time_buys_nothing_nothing_is_named() -> None:
+    gain = DeadlinePrice(deadline_ms=1.0, next_ms=0.5, configuration="c01", accuracy_per_ms=0.02)
+    none = DeadlinePrice(deadline_ms=2.0, next_ms=0.0, configuration="c05", accuracy_per_ms=0.0)
+    shown = table("", "deadlines", more_time([gain, none]), DEADLINES)
+    assert [[cell.brief for cell in row] for row in shown.rows] == [["1", "c01", "0.5", "+2.0"], ["2", "–", "–", "–"]]
 
 
 def test_a_mask_is_drawn_and_read_out_and_a_static_network_has_none() -> None:
@@ -180,7 +209,7 @@ SVG = """<?xml version="1.0"?>
 
 def test_a_picture_has_the_pages_colours_and_names_of_its_own() -> None:
     drawn = inline(SVG, {"dial": "#0072B2"}, "place0-")
-    assert drawn.startswith('<svg viewBox="0 0 10 5">'), "as wide as there is room"
+    assert drawn.startswith('<svg style="--drawn: 10" viewBox="0 0 10 5">'), "as wide as there is room"
     assert "made by" not in drawn
     assert 'id="place0-m1"' in drawn
     assert 'href="#place0-m1"' in drawn
@@ -340,3 +369,28 @@ def test_the_page_says_how_loops_were_cut_and_what_tuning_brings() -> None:
     assert "board was too noisy to tell" in loops_cut(compiled_for(tuned=tuned | {"cuts": {}, "gain": 0.0}))
     narrow = compiled_for(variant="narrow", tiles={"channel_vectors": 1})
     assert loops_cut(narrow).startswith("The compiler cut loops as variant narrow says; ")
+
+
+# --- the last lines of `make demo` ---
+
+
+def test_a_run_ends_with_five_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The result in words, where the page is, and what to try next, each with a guide that is there."""
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results/digits"
+    folder.mkdir(parents=True)
+    with pytest.raises(ArtefactError, match=r"report\.html: not there yet; run `snakemake"):
+        results(root / "config/config.yaml")
+    (folder / "report.html").write_text("")
+    write_json(folder / "report.json", said("A title", [a_place()]))
+    results(root / "config/config.yaml")
+    first, second, *further = capsys.readouterr().out.splitlines()
+    assert first == "resnet20 on digits: c01 answers 2.0 times as fast. (device noisy, energy modelled, one seed)"
+    assert second == f"The page with the dial to turn: {folder}/report.html"
+    assert len(further) == 3
+    guides = re.findall(r"docs/[\w-]+\.md", "".join(further))
+    assert guides == ["docs/own-data.md", "docs/own-networks.md", "docs/devices.md", "docs/cluster.md"]
+    assert all((root / guide).is_file() for guide in guides)
