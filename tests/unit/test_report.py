@@ -275,13 +275,16 @@ def test_badges_warn_beside_the_result(source: str, valid: bool, said: list[str]
 
 
 def test_several_dials_have_an_overview_first() -> None:
-    root = page(a_place(), a_place("place1", "resnet20 on CIFAR-10, on a board", sentence="Another."))
+    root = page(
+        a_place(),
+        a_place("place1", "resnet20 on CIFAR-10, on a board", sentence="Another.", badges=badges("rapl", True)),
+    )
     first, *places = list(next(root.iter("main")))
     rows = of_class(first, "row")
     assert [row.get("href") for row in rows] == ["#place0", "#place1"]
     assert [text(row) for row in rows] == [
-        "resnet20 on digits c01 answers 2.0 times as fast.",
-        "resnet20 on CIFAR-10, on a board Another.",
+        "resnet20 on digits c01 answers 2.0 times as fast. device noisy energy modelled one seed",
+        "resnet20 on CIFAR-10, on a board Another. one seed",
     ]
     assert all(list(row.iter("polyline")) for row in rows), "its front, small"
     assert [one.get("data-place") for one in places] == ["place0", "place1"]
