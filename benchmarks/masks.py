@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.masks_engine import batching, precision, speed
@@ -19,11 +18,12 @@ from benchmarks.masks_networks import CALIBRATION, Case, prepare_images
 from benchmarks.masks_page import page
 from benchmarks.masks_search import deep, draw_deep, search_quality
 from depthdial.files import write_text
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main() -> None:
     """Run everything, write the page, print the JSON."""
-    torch.set_num_threads(1)
+    set_up_torch(1)
     prepare_images()
     shallow, middle = Case(20, 16, 0), [Case(32, 8, seed) for seed in (2, 3)]
     with threadpool_limits(1):

@@ -6,17 +6,16 @@ import gc
 import sys
 from pathlib import Path
 
-import torch
-
 from benchmarks.masks_networks import IMAGES, Case
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
 from depthdial.networks.masks import all_masks
+from depthdial.runs.torch_process import set_up_torch
 
 
 def peak_growth(case: Case, n_validation: int, n_calibration: int, count: int) -> float:
     """MB by which ``count`` masks, spread over all of them, raise this process's peak above what it holds before."""
-    torch.set_num_threads(1)
+    set_up_torch(1)
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration))
     everything = list(all_masks(engine.net.description.n_units))

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.ablation import ablate_scaling
 from depthdial.files import atomic_path
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.ablation``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     table = ablate_scaling(smk.input.weights, smk.input.images, settings, smk.params.masks)
     with atomic_path(smk.output.ablation) as temporary:

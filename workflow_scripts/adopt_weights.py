@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.networks import Network
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.train.tasks import adopt_network
 
 
 def main(smk: Any) -> None:
     """Write ``output.weights``, and ``output.history`` without a row: nothing is trained."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     adopt_network(
         smk.input.images,
         smk.input.network,

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.search import Search
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.search.tasks import ask_masks
 
 
 def main(smk: Any) -> None:
     """Write ``output.masks``, given the tables ``input.earlier``, ``params.shards`` for each generation."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Search.model_validate(smk.params.search)
     tables, shards = list(smk.input.earlier), smk.params.shards
     earlier = [tables[start : start + shards] for start in range(0, len(tables), shards)]

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.tasks import calibrate_configurations
 from depthdial.networks.configurations import read_configurations
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.batchnorm`` for ``input.configurations``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     chosen = read_configurations(smk.input.configurations)
     settings = Evaluate.model_validate(smk.params.settings)
     calibrate_configurations(smk.input.weights, smk.input.images, chosen, settings, smk.output.batchnorm)

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.tasks import evaluate_shard
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.masks``: all masks of a searched network, else the full network alone."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     index = int(smk.wildcards.shard)
     found = found_best(smk.input.ablation[0], settings.scaling) if smk.input.ablation else smk.params.recalibrated

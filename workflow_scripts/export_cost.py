@@ -2,21 +2,20 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.benchmark import CostModel
 from depthdial.config.deploy import Deploy
 from depthdial.deploy.export import export
 from depthdial.networks.configurations import ConfigurationSet, write_configurations
 from depthdial.networks.weights import load_weights
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.select.latency_model import cost_configurations
 
 
 def main(smk: Any) -> None:
     """Write ``output.configurations`` and the folder ``output.exported``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     net, about = load_weights(smk.input.weights)
     chosen = ConfigurationSet(
         dataset=smk.wildcards.dataset,

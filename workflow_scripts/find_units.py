@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.networks import Network
 from depthdial.config.search import Search
 from depthdial.data.images import load_info
@@ -11,12 +9,13 @@ from depthdial.errors import ConfigError
 from depthdial.networks.describe import describe
 from depthdial.networks.description import write_description
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.network``. Raises ConfigError for a network that its search cannot do."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Network.model_validate(smk.params.network)
     info = load_info(smk.input.images)
     described = describe(settings, info.shape, len(info.classes))

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.finetune import Finetune
 from depthdial.config.training import Recipe
@@ -11,6 +9,7 @@ from depthdial.evaluate.tasks import evaluate_validation, load_engine
 from depthdial.networks.configurations import read_configurations, write_configurations
 from depthdial.networks.masks import Mask
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.select.choose import judged_again
 from depthdial.train.tasks import finetune_network
 
@@ -18,7 +17,7 @@ from depthdial.train.tasks import finetune_network
 def main(smk: Any) -> None:
     """Write ``output.weights``, and ``output.configurations`` with the validation accuracies that these have."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     source, params = smk.input, smk.params
     chosen = read_configurations(source.configurations)
     finetune_network(

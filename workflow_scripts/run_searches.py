@@ -2,19 +2,18 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.config.search import Search
 from depthdial.evaluate.ablation import found_best
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.search.tasks import run_searches
 
 
 def main(smk: Any) -> None:
     """Write ``output.runs``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     search, settings = Search.model_validate(smk.params.search), Evaluate.model_validate(smk.params.settings)
     index, code = int(smk.wildcards.shard), smk.params.code
     found = found_best(smk.input.ablation[0], settings.scaling) if smk.input.ablation else smk.params.recalibrated

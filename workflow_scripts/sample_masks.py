@@ -2,19 +2,18 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.ablation import found_best
 from depthdial.evaluate.tasks import evaluate_asked
 from depthdial.networks.masks import sampled_masks
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.masks`` for the shard's part of the masks, the same for all networks of so many units."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     units, count, index = smk.params.units, smk.params.masks, int(smk.wildcards.shard)
     masks = [mask for skipped in smk.params.skipped for mask in sampled_masks(units, skipped, count)]

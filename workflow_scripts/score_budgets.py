@@ -2,19 +2,18 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.evaluate import Evaluate
 from depthdial.evaluate.budgets import score_budgets
 from depthdial.files import atomic_path
 from depthdial.networks.description import read_description
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 
 
 def main(smk: Any) -> None:
     """Write ``output.budgets``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     settings = Evaluate.model_validate(smk.params.settings)
     inputs = smk.input
     described = [read_description(path).full_macs for path in inputs.statics]

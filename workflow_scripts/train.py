@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import torch
-
 from depthdial.config.networks import Network
 from depthdial.config.training import Recipe
 from depthdial.runs.logs import configure_logging
+from depthdial.runs.torch_process import set_up_torch
 from depthdial.train.tasks import train_network
 
 
 def main(smk: Any) -> None:
     """Write ``output.weights`` and ``output.history``."""
     configure_logging(smk.log[0])
-    torch.set_num_threads(smk.threads)
+    set_up_torch(smk.threads)
     train_network(
         smk.input.images,
         smk.input.network,
