@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
-from depthdial.artefacts import read_json
-from depthdial.deploy.manifest import SIGNATURE, Manifest, read_manifest
+from depthdial.artefacts import read_record
+from depthdial.deploy.manifest import AGAIN, SIGNATURE, Manifest, Text, read_manifest
 from depthdial.networks.description import read_description
 
 app = typer.Typer()
@@ -96,12 +97,25 @@ def describe(folder: Path, manifest: Manifest) -> list[str]:
 
 def measured(folder: Path, manifest: Manifest) -> tuple[str, dict[str, str]]:
     """Titles and, by configuration, columns of latency and energy, as the device's schedule in the bundle has them."""
-    table = read_json(folder / manifest.schedule) if manifest.schedule else {}
-    if not table.get("configurations"):
+    if manifest.schedule is None:
         return "", {}
-    quantile, source = table["quantile"], table["energy_source"]
-    titles = f"{'median ms':>11}{f'{quantile} ms':>10}  {f'mJ ({source})':13}"
+    table = read_record(folder / manifest.schedule, _Measured, "a schedule", AGAIN)
+    titles = f"{'median ms':>11}{f'{table.quantile} ms':>10}  {f'mJ ({table.energy_source})':13}"
     return titles, {
-        one["name"]: f"{one['median_ms']:11.4g}{one['latency_ms']:10.4g}  {one['energy_mj']:<13.4g}"
-        for one in table["configurations"]
+        one.name: f"{one.median_ms:11.4g}{one.latency_ms:10.4g}  {one.energy_mj:<13.4g}" for one in table.configurations
     }
+
+
+class _Figures(BaseModel):
+    name: Text
+    median_ms: float
+    latency_ms: float
+    energy_mj: float
+
+
+class _Measured(BaseModel):
+    """What is shown of a schedule; ``schedule.table``, which knows all of it, builds on this package."""
+
+    quantile: Text
+    energy_source: Text
+    configurations: tuple[_Figures, ...]

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
-from depthdial.artefacts import AGAIN, read_json, reading
+from pydantic import Field, TypeAdapter
+
+from depthdial.artefacts import AGAIN, read_json, reading, reason
 from depthdial.errors import ArtefactError
 from depthdial.files import write_json
 from depthdial.networks.masks import Mask
@@ -18,6 +21,8 @@ from depthdial.networks.masks import Mask
 FORMAT = "network-1"
 WEIGHTS = "weights-2"
 """The format of weights, whose metadata hold a description; reading that needs no torch."""
+Count = Annotated[int, Field(ge=0, le=10**15)]
+"""A number of operations, bytes, pixels or outputs; a file that somebody rewrote can hold any."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Bypass:
     """
 
     stride: int = 1
-    extra_channels: int = 0
+    extra_channels: Count = 0
 
     @property
     def identity(self) -> bool:
@@ -40,17 +45,17 @@ class Bypass:
 class Unit:
     """A part of the network that can be skipped."""
 
-    index: int
+    index: Count
     """Its place among the units, which is its place in masks."""
     name: str
     """Its module in the network."""
-    stage: int
+    stage: Count
     """Units of one stage follow each other and give outputs of one shape."""
-    macs: int
+    macs: Count
     """Multiply-accumulates for one image."""
     kind: str
     """Units of the same kind compute the same on tensors of the same shape, with weights of their own."""
-    output_bytes: int
+    output_bytes: Count
     """Bytes of its output for one image, in float32."""
     bypass: Bypass = Bypass()
     """What goes on in its place when it is skipped."""
@@ -65,13 +70,13 @@ class Description:
     model: str
     """Its name within the family."""
     units: tuple[Unit, ...]
-    segments: tuple[int, ...]
+    segments: tuple[Count, ...]
     """Multiply-accumulates of what runs before, between and after the units, for one image."""
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[Count, Count, Count]
     """Channels, height and width of an image."""
-    classes: int
+    classes: Count
     """Number of outputs."""
-    work_bytes: int
+    work_bytes: Count
     """Most bytes of activations for one image, in float32, that are alive at once inside a unit or a segment."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else the family needs to build it."""
@@ -120,11 +125,16 @@ class Description:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Description:
-        """The inverse of ``to_dict``."""
-        units = tuple(Unit(**{**unit, "bypass": Bypass(**unit["bypass"])}) for unit in values["units"])
-        height, width = values["input_shape"][1:]
-        shape = (values["input_shape"][0], height, width)
-        return cls(**{**values, "units": units, "segments": tuple(values["segments"]), "input_shape": shape})
+        """The inverse of ``to_dict``. Raises ValueError for values that describe no network."""
+        found = _checked().validate_python(dict(values))
+        if found.full_macs < 1 or len(found.segments) != found.n_units + 1:
+            raise ValueError(f"{found.n_units} units and {len(found.segments)} segments of {found.full_macs} MACs")
+        return found
+
+
+@cache
+def _checked() -> TypeAdapter[Description]:
+    return TypeAdapter(Description)
 
 
 def stages_of(shapes: Sequence[Any]) -> list[int]:
@@ -146,6 +156,6 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     values = read_json(path)
     found = values.pop("format", "nothing") if isinstance(values, dict) else "nothing"
     if found != FORMAT:
-        raise ArtefactError(f"{path}: expected format {FORMAT}, found {found}; {AGAIN}")
+        raise ArtefactError(f"{path}: expected format {FORMAT}, found {reason(ValueError(found))}; {AGAIN}")
     with reading(path, "the description of a network"):
         return Description.from_dict(values)

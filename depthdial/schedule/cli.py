@@ -60,7 +60,7 @@ def chosen(manifest: Manifest, table: ScheduleTable, conditions: dict[str, float
     """What the selector takes under ``conditions``, and why, as plain values; units stand in the names."""
     found = explain(table, cell_at(table, conditions))
     one = next(c for c in table.configurations if c.name == found.configuration)
-    mask = next(c.mask for c in manifest.configurations if c.name == one.name)
+    mask = manifest.named(one.name).mask
     return {
         "configuration": one.name,
         "mask": mask,

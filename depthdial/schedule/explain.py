@@ -115,7 +115,8 @@ def reasons(table: ScheduleTable, found: Explanation) -> list[str]:
     if not found.served:
         said = ["No configuration serves these conditions: the fastest answers."]
     elif "deadline" in found.level:
-        said = [f"In time ({table.quantile}): {listed(found.in_time)}."]
+        in_time = listed(found.in_time) if found.in_time else "none"
+        said = [f"In time ({table.quantile}): {in_time}."]
     else:
         said = []
     barred = [name for name in found.in_time if by_name[name].accuracy > here.accuracy]

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, model_validator
 
 from depthdial.artefacts import read_record
+from depthdial.deploy.manifest import Text
 from depthdial.files import write_json
 from depthdial.schedule.grid import AXES, FLOORS, LARGEST, UNITS, Axis, Grid
 
@@ -23,8 +24,8 @@ class _Part(BaseModel):
 class TableAxis(_Part):
     """One axis of the grid."""
 
-    name: str
-    unit: str
+    name: Text
+    unit: Text
     side: Literal["floor", "ceiling"]
     """Whether a level is the least or the greatest value of its cells."""
     levels: tuple[int, ...]
@@ -34,7 +35,7 @@ class TableAxis(_Part):
 class TableConfiguration(_Part):
     """A resident configuration, as measured on the device."""
 
-    name: str
+    name: Text
     accuracy: NonNegativeFloat
     """On the validation split, as every accuracy in a schedule: the test split only scores what was chosen."""
     latency_ms: NonNegativeFloat
@@ -47,7 +48,7 @@ class TableConfiguration(_Part):
 class TableBudget(_Part):
     """A bound on the mean energy of an inference, and what it costs."""
 
-    name: str
+    name: Text
     limit_mj: float
     energy_mj: float
     binding: bool
@@ -65,7 +66,7 @@ class DeadlinePrice(_Part):
     deadline_ms: float
     next_ms: float
     """Milliseconds that are lacking for the configuration which gains most per millisecond."""
-    configuration: str
+    configuration: Text
     accuracy_per_ms: float
     """Expected accuracy (at the price of energy) gained per millisecond, up to next_ms."""
 
@@ -78,14 +79,14 @@ class CurvePoint(_Part):
     misses: float
     over_budget: float = 0.0
     """Most by which a budget had to yield, as a share of it; fewer configurations may overspend where more do not."""
-    configurations: tuple[str, ...]
+    configurations: tuple[Text, ...]
 
 
 class Unserved(_Part):
     """A cell that is served by the fastest configuration, but not in time or not accurately enough."""
 
     cell: int
-    conditions: dict[str, float]
+    conditions: dict[Text, float]
     servable: bool
     """Some configuration serves the cell, but none within K and the memory."""
 
@@ -104,10 +105,10 @@ class ScheduleTable(_Part):
     """condition -> configuration, with its proof and what an engineer asks of it."""
 
     schema_version: Literal[1] = 1
-    network: str
-    device: str
+    network: Text
+    device: Text
     quantile: Literal["median", "p90", "p99"]
-    energy_source: str
+    energy_source: Text
     """Where the energies come from; ``modelled`` is no measurement."""
     noisy: bool = False
     """The device was too noisy: the latencies did not hold up, and the table is no better than they are."""

@@ -20,6 +20,9 @@ from depthdial.deploy.runtime import Bundle
 from depthdial.errors import ArtefactError, DeployError
 from tests.unit.deploy_case import HOST, Case, flip
 
+SCHEDULE = '{"quantile": "p99", "energy_source": "modelled", "configurations": []}'
+"""What ``inspect`` shows of a schedule."""
+
 
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,7 +33,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(apart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    (folder / "schedule.json").write_text("{}")
+    (folder / "schedule.json").write_text(SCHEDULE)
     tool, schedule = run_tool(HOST, Path("unused")), {"schedule.json": folder / "schedule.json"}
     pack(apart, ["c01", "c02"], HOST, folder / "bundle", log_path=folder / "log", tool=tool, schedule=schedule)
     return folder / "bundle"
@@ -109,7 +112,7 @@ def test_a_schedule_is_part_of_the_bundle(packed: Path) -> None:
         with pytest.raises(ArtefactError, match=r"schedule\.json: sha256 is"):
             read_manifest(packed)
     finally:
-        (packed / "schedule.json").write_text("{}")
+        (packed / "schedule.json").write_text(SCHEDULE)
 
 
 def test_images_are_classified_without_c00(packed: Path, tmp_path: Path) -> None:
