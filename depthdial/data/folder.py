@@ -172,6 +172,8 @@ def read_classes(path: Path, folders: Iterable[str]) -> dict[str, str]:
 
 
 def _left_out(found: Survey, places: Places, other: list[str]) -> Iterator[str]:
+    for folder, count in places.aside().items():
+        yield f"{count} files in {folder}/ are not used: images for validation are drawn from train/"
     for names, what in (
         (found.hidden, "hidden names are left out"),
         (found.loops, "links lead back to a folder that they are in, and are not followed"),

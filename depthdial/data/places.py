@@ -32,6 +32,16 @@ class Places:
     unused: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def aside(self) -> Counter[str]:
+        """How many of the unused files lie in each folder that is called as one of a split that is drawn here."""
+        counts: Counter[str] = Counter()
+        for name in self.unused:
+            *folders, _ = name.split("/")
+            at = next((at for at, part in enumerate(folders) if part.casefold() in ALIKE - {*PARTS}), None)
+            if at is not None:
+                counts["/".join(folders[: at + 1])] += 1
+        return counts
+
 
 def may_be_used(name: str, by_parts: bool) -> bool:
     """Whether a file can belong to a class, as far as its name alone tells."""

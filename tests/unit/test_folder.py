@@ -136,6 +136,7 @@ def test_images_count_at_any_depth_and_whatever_they_are_called(tmp_path: Path, 
         "1 files among the images are none of a kind that is read, and are not used: train/b/notes.txt" in caplog.text
     )
     assert "2 files are in no class and are not used: train/readme.md, val/a/0.png" in caplog.text
+    assert "own: 1 files in val/ are not used: images for validation are drawn from train/" in caplog.text
 
 
 @pytest.mark.parametrize(
