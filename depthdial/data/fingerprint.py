@@ -53,7 +53,10 @@ def fingerprint(dataset: Dataset) -> str:
     if dataset.classes is not None:
         classes = Path(dataset.classes).expanduser()
         look_at(classes, "file of classes")
-        digest.update(sha256_file(classes).encode())
+        try:
+            digest.update(sha256_file(classes).encode())
+        except OSError as error:  # a folder, or a file of somebody else
+            raise DataError(f"{classes}: cannot be read as a file of classes ({error.strerror})") from None
     return digest.hexdigest()[:16]
 
 

@@ -561,6 +561,8 @@ def test_a_fingerprint_follows_the_images_and_nothing_else(tmp_path: Path) -> No
         fingerprint(dataset(tmp_path / "gone"))
     with pytest.raises(DataError, match="no such file of classes"):
         fingerprint(dataset(root, classes=str(tmp_path / "gone.txt")))
+    with pytest.raises(DataError, match=r"own: cannot be read as a file of classes \(Is a directory\)"):
+        fingerprint(dataset(root, classes=str(root)))
     absent = [dataset(tmp_path / "gone"), dataset(tmp_path / "lost").model_copy(update={"name": "other"})]
     with pytest.raises(DataError, match=r"datasets, own: .*gone: no such(.|\n)*datasets, other: .*lost: no such"):
         fingerprints(absent, plan=False)
