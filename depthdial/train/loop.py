@@ -48,6 +48,8 @@ HISTORY = (
     "validation_accuracy",
 )
 """Columns of the history of a training."""
+VALIDATED_PIXELS = 1 << 21
+"""Of images that are validated together: 512 of 64 x 64, 41 of 224 x 224, which would take gigabytes otherwise."""
 
 
 def training_device(recipe: Recipe) -> torch.device:
@@ -168,11 +170,11 @@ def _macs(network: Description, gates: Sequence[bool], side: int) -> float:
 
 
 @torch.no_grad()
-def validate(
-    net: Dial, info: ImagesInfo, split: Split, device: torch.device, scaling: Scaling, batch: int = 512
-) -> float:
+def validate(net: Dial, info: ImagesInfo, split: Split, device: torch.device, scaling: Scaling) -> float:
     """Accuracy in [0, 1] of the full network in evaluation mode."""
     net.eval()
+    _, height, width = net.description.input_shape
+    batch = max(1, min(512, VALIDATED_PIXELS // (height * width)))
     images, labels = Images(split, info, device), torch.from_numpy(split.labels).to(device)
     correct = 0
     for start in range(0, len(split), batch):
