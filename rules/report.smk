@@ -72,6 +72,7 @@ rule write_results:
         deployed=C.deploy.seed,
         dials=dial_parts(STUDY),
         recipes=recipe_tables(STUDY),
+        paper=of_the_paper(STUDY),
         captions=CAPTIONS,
         code=code_digest("depthdial.report.results"),
     script:

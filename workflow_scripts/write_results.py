@@ -23,7 +23,7 @@ def main(smk: Any) -> None:
         return Part(level, heading, path, origin.line(own, recipes, device), figures)
 
     everything = list(networks["network"])
-    parts = [part(2, "Paper and here", smk.input.claims, everything, [])]
+    parts = [part(2, "Paper and here", smk.input.claims, everything, [])] if smk.params.paper else []
     parts += [part(2, **table) for table in smk.params.recipes]
     for dial in smk.params.dials:
         first, *others = dial["tables"]

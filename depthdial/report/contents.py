@@ -26,7 +26,8 @@ def dial_tables(study: Study, dial: Place) -> list[ContentsOfTable]:
     tables.append(_table("Skipping blocks", dial, "skipping", compared, "skipping"))
     if experiment.searches_compared(dial.network):
         tables.append(_table("Rankings of blocks", dial, "rankings", [dial.network], "searches"))
-    return [*tables, _table("Training time", dial, "training", everything)]
+    trained = [_table("Training time", dial, "training", everything)] if _trained(study, everything) else []
+    return tables + trained
 
 
 def dial_parts(study: Study) -> list[dict[str, Any]]:
@@ -57,8 +58,10 @@ def _title(study: Study, dial: Place) -> str:
 
 
 def recipe_tables(study: Study) -> list[ContentsOfTable]:
-    """The tables of training recipes, one for each data set."""
+    """The tables of training recipes, one for each data set; none where no dial is trained."""
     experiment = study.experiment
+    if not _trained(study, experiment.names("dial")):
+        return []
     places = [Place(experiment.experiment, dataset.name) for dataset in experiment.datasets]
     return [
         _table(
@@ -70,6 +73,10 @@ def recipe_tables(study: Study) -> list[ContentsOfTable]:
         )
         for place in places
     ]
+
+
+def _trained(study: Study, names: list[str]) -> bool:
+    return not all(study.experiment.network(name).adopted for name in names)
 
 
 def _table(heading: str, place: Place, name: str, networks: list[str], *figures: str) -> ContentsOfTable:

@@ -138,8 +138,7 @@ def off_front(equal_macs: pd.DataFrame) -> list[str]:
         return []
     return [
         f"In {behind} of {seeds} {'seed' if seeds == 1 else 'seeds'} the full network is not on the front of accuracy "
-        "against MACs: a mask that skips blocks, its BatchNorm recalibrated, is at least as accurate on the validation "
-        "images."
+        "against MACs: a mask that skips blocks is at least as accurate on the validation images."
     ]
 
 

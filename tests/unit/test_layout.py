@@ -12,7 +12,7 @@ from depthdial.config.experiment import Experiment
 from depthdial.config.study import Study, load_study
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, figures_of, style_of
 from depthdial.layout import Place
-from depthdial.report.contents import device_parts, dial_tables, recipe_tables
+from depthdial.report.contents import device_parts, dial_tables, of_the_paper, recipe_tables
 from depthdial.runs.provenance import code_digest
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +164,17 @@ def test_the_page_of_results_shows_tables_and_figures_that_the_workflow_makes(na
     assert tables[name]["path"] in made
     assert set(tables[name]["figures"]) <= set(made)
     assert set(tables[name]["names"]) <= set(given.experiment.names())
+
+
+def test_an_adopted_network_has_no_tables_of_training_and_no_claims_of_the_paper() -> None:
+    adopted = {"name": "net", "role": "dial", "family": "torchvision", "model": "resnet18", "weights": "DEFAULT"}
+    given = study(networks=[adopted | {"recipe": "none"}], deploy={"seed": 0}, seeds=[0])
+    names = [Path(table["path"]).stem for table in dial_tables(given, Place("e", "digits", "net"))]
+    assert "training" not in names
+    assert "equal_macs" in names
+    assert recipe_tables(given) == []
+    assert not of_the_paper(given)
+    assert of_the_paper(study())
 
 
 def _tables(given: Study) -> list[str]:
