@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, page, section, summary
+from benchmarks.timing import this_processor
 from depthdial.config.targets import load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.core import Processor
@@ -33,7 +34,6 @@ from depthdial.deploy.manifest import device_arguments, module_arguments, read_m
 from depthdial.deploy.processor import processor
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tools import installed_tools
-from depthdial.devices.processors import cache_files, identity, title
 from depthdial.files import write_text
 from depthdial.networks.masks import Mask
 from depthdial.runs.provenance import git_commit, versions
@@ -314,13 +314,6 @@ def measure(work: Path, target: str) -> Json:
     }
 
 
-def here() -> dict[str, str]:
-    """What kind of processor this machine has."""
-    files = {key: Path(path) for key, path in cache_files("/sys", 0).items()}
-    caches = {key: path.read_text().strip() for key, path in files.items() if path.exists()}
-    return identity(Path("/proc/cpuinfo").read_text(), caches, str(os.cpu_count()))
-
-
 def held_to(target: Processor, host: Processor) -> str | None:
     """To what oneDNN, which OpenVINO computes with, must be held to have no wider vectors than the target.
 
@@ -341,7 +334,7 @@ def main() -> None:
     if held := held_to(core, processor(targets["host"])):
         os.environ["ONEDNN_MAX_CPU_ISA"] = held
     about = {
-        "title": title(here()) + ("" if name == "host" else f"; compiled for {name}"),
+        "title": this_processor() + ("" if name == "host" else f"; compiled for {name}"),
         "processor": core.model_dump(),
         "held": held,
         "load": round(os.getloadavg()[0], 1),

@@ -60,7 +60,9 @@ def main() -> None:
         "best_strategy_n54": deepest[0]["strategy"],
     }
     draw_deep(deepest, "docs/images/masks-n54.png")
-    write_text("docs/benchmarks/masks.md", page([nine, fifteen], grouped, rounded, quality9, quality15, deepest))
+    write_text(
+        "docs/benchmarks/masks.md", page([nine, fifteen], others, grouped, rounded, quality9, quality15, deepest)
+    )
     print(json.dumps({key: None if value == math.inf else value for key, value in summary.items()}))  # noqa: T201
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.masks_networks import CALIBRATION, IMAGES, Case
@@ -19,13 +20,16 @@ from depthdial.evaluate.shards import shard
 from depthdial.evaluate.tasks import calibration_tensor, load_tensors
 from depthdial.networks.masks import Mask, all_masks
 
+Times = NDArray[np.float64]
+
 
 def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict[str, Any]:
     """All masks by the engine, one after the other, and plain passes, shard by shard in turn, on the first images."""
     inputs, labels = (tensor[:n_validation] for tensor in load_tensors(IMAGES, "validation"))
     engine = Engine(case.net(), "survival", calibration_tensor(IMAGES, n_calibration))
-    n = engine.net.description.n_units
-    together, alone, plain, identical = 0.0, 0.0, 0.0, True
+    network = engine.network
+    n, unit_macs = network.n_units, [unit.macs for unit in network.units]
+    together, alone, plain, macs, identical = 0.0, 0.0, 0.0, 0.0, True
     engine.evaluate([Mask.full(n)], inputs, labels)
     for turn in range(turns):
         masks = shard(all_masks(n), turn, turns)
@@ -34,8 +38,9 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         single, seconds = timed(partial(one_by_one, engine, masks, inputs, labels))
         alone += seconds
         identical &= bool(np.array_equal(found.packed, np.vstack(single)))
-        plain += plain_seconds(engine, inputs) / turns
-    rate = macs_together(engine) * (n_validation + n_calibration) / together
+        macs += prefix_cost(masks, unit_macs, network.segments)
+        plain += prefix_cost(masks, *pass_seconds(engine, inputs, 10)) / n_validation
+    images = n_validation + n_calibration
     return {
         "n": n,
         "network": f"ResNet-{case.depth}, width {case.width}",
@@ -46,8 +51,8 @@ def speed(case: Case, n_validation: int, n_calibration: int, turns: int) -> dict
         "speedup": alone / together,
         "bound": n / 2,
         "identical": identical and identical_to_modules(engine, inputs, labels),
-        "gmacs": rate / 1e9,
-        "rate_share": rate * plain / macs_together(engine),
+        "gmacs": macs * images / together / 1e9,
+        "rate_share": plain * images / together,
         "memory_mb": peak_growth(case, n_validation, n_calibration, 2**n),
         "memory_few_mb": peak_growth(case, n_validation, n_calibration, 64),
         "bound_mb": engine.bound_bytes(2**n, n_validation) / 2**20,
@@ -66,32 +71,28 @@ def one_by_one(engine: Engine, masks: Sequence[Mask], images: torch.Tensor, labe
     return [engine.evaluate([mask], images, labels).packed for mask in masks]
 
 
-def macs_together(engine: Engine) -> int:
-    """Multiply-accumulates per image of all masks: unit l runs 2^l times, and what stands before it as often."""
-    network = engine.net.description
-    units = sum(2**unit.index * unit.macs for unit in network.units)
-    return units + sum(2**place * macs for place, macs in enumerate(network.segments))
+def prefix_cost(masks: Sequence[Mask], units: Sequence[float], segments: Sequence[float]) -> float:
+    """What the masks cost together: a segment once for every prefix before it, a unit for those that keep it."""
+    total = segments[0]
+    for level, unit in enumerate(units[: len(segments) - 1]):
+        prefixes = {mask.bits[: level + 1] for mask in masks}
+        total += unit * sum(prefix[-1] == "1" for prefix in prefixes) + segments[level + 1] * len(prefixes)
+    return float(total)
 
 
-def plain_seconds(engine: Engine, inputs: torch.Tensor, repeats: int = 10) -> float:
-    """Processor time per image of the same units and segments, as often as the engine runs them, in a plain pass."""
-    net, total = engine.net, 0.0
-    n = net.description.n_units
-
-    def spent(part: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:
-        part(x)
-        _, seconds = timed(lambda: [part(x) for _ in range(repeats)])
-        return seconds / repeats / len(inputs)
-
+def pass_seconds(engine: Engine, images: torch.Tensor, repeats: int) -> Times:
+    """Processor time of every unit, and of every segment, (2, n + 1), in plain passes of the full network."""
+    net, n = engine.net, engine.network.n_units
+    found = np.zeros((2, n + 1))
     with torch.inference_mode():
-        x = inputs.contiguous(memory_format=torch.channels_last)
-        for level in range(n + 1):
-            total += 2**level * spent(partial(net.run_segment, level), x)
-            x = net.run_segment(level, x)
-            if level < n:
-                total += 2**level * spent(partial(net.run_unit, level), x)
-                x = net.run_unit(level, x)
-    return total
+        for turn in range(repeats + 1):
+            x = images.contiguous(memory_format=torch.channels_last)
+            for level in range(n + 1):
+                x, segment = timed(partial(net.run_segment, level, x))
+                x, unit = timed(partial(net.run_unit, level, x)) if level < n else (x, 0.0)
+                if turn:  # the first pass prepares the kernels
+                    found[:, level] += unit / repeats, segment / repeats
+    return found
 
 
 def identical_to_modules(engine: Engine, inputs: torch.Tensor, labels: torch.Tensor, count: int = 32) -> bool:

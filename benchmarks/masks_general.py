@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.masks_engine import pass_seconds, prefix_cost
 from benchmarks.timing import timed
 from depthdial.config.networks import Network
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import shard
 from depthdial.networks.build import dial
 from depthdial.networks.describe import describe
-from depthdial.networks.masks import Mask, all_masks
+from depthdial.networks.masks import all_masks
 
 CASES = (("timm", "efficientnet_lite0", 224, 8, 8), ("timm", "convnext_atto", 160, 8, 32))
 """Family, model, side in pixels, images, and of how many parts of all masks one is evaluated."""
@@ -47,9 +47,9 @@ def _speed(family: str, model: str, side: int, images: int, parts: int) -> dict[
         alone += seconds / TURNS / len(few) * len(masks)
         rows = [found.masks.index(mask) for mask in few]
         identical &= bool(np.array_equal(found.packed[rows], np.vstack(single)))
-        costs += _plain(engine, inputs) / TURNS
+        costs += pass_seconds(engine, inputs, 2) / TURNS
     units, segments = costs
-    shared = _prefixes(masks, units, segments)
+    shared = prefix_cost(masks, units, segments)
     each = sum(segments.sum() + units[list(mask.kept)].sum() for mask in masks)
     return {
         "network": f"{model}, {side} px",
@@ -62,31 +62,3 @@ def _speed(family: str, model: str, side: int, images: int, parts: int) -> dict[
         "share": shared / together,
         "identical": identical,
     }
-
-
-def _prefixes(masks: Sequence[Mask], units: np.ndarray, segments: np.ndarray) -> float:
-    """Seconds of the masks together: every unit and segment once for every prefix that needs it."""
-    total = segments[0]
-    for level in range(len(units) - 1):
-        prefixes = {mask.bits[: level + 1] for mask in masks}
-        total += units[level] * sum(prefix[-1] == "1" for prefix in prefixes) + segments[level + 1] * len(prefixes)
-    return float(total)
-
-
-def _plain(engine: Engine, inputs: torch.Tensor, repeats: int = 2) -> np.ndarray:
-    """Seconds of every unit, and of every segment, in a plain pass; (2, n + 1)."""
-    net, n = engine.net, engine.network.n_units
-    found = np.zeros((2, n + 1))
-
-    def spent(part: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, float]:
-        part(x)
-        outputs, seconds = timed(lambda: [part(x) for _ in range(repeats)])
-        return outputs[0], seconds / repeats
-
-    with torch.inference_mode():
-        x = inputs.contiguous(memory_format=torch.channels_last)
-        for level in range(n + 1):
-            x, found[1, level] = spent(partial(net.run_segment, level), x)
-            if level < n:
-                x, found[0, level] = spent(partial(net.run_unit, level), x)
-    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.masks_search import DEEP_BUDGET, DEEP_SEEDS, SEARCH_SEEDS, SHARES, WIDE
+from benchmarks.timing import this_processor
 from depthdial.search.evolution import Evolution
 from depthdial.search.surrogate import Surrogate
 
@@ -28,11 +27,16 @@ take turns, shard by shard, in one run. The loop is the same code on one mask at
 n / 2 is the ratio of block evaluations. The loop also repeats the stem for every mask, and the engine runs the last
 blocks most often, which are the cheapest here; so the speed-up can be larger. "Identical" compares every image of
 every mask with the loop, and the logits of 32 random masks, bit for bit, with plain modules whose BatchNorm
-statistics PyTorch's own training mode took. "Of a plain pass" is the engine's arithmetic rate, recalibration and
-classifiers included, against that of the same blocks, equally often, in a plain forward pass in evaluation mode.
-It takes several prefixes to a call, as many as make up 512 images, which is the default. Memory is the peak, above what
+statistics PyTorch's own training mode took. "Of a plain pass" is the engine's rate, recalibration and classifiers
+included, against that of the same blocks, equally often, at the times they have in plain passes of the full network in
+evaluation mode. The engine takes several prefixes to a call, as many as make up 512 images, which is the default. Memory is the peak, above what
 the process held before, of evaluating 64 masks spread over the tree, and of all masks, beside the engine's own bound on
 the same: activations of the prefixes of a call, a bit per mask and image, and the masks in order.
+
+Of other families, random weights, one part of all masks together against each of its masks alone. The bound is what
+segments leave: the masks one after the other over all together, both at the times of plain passes.
+
+{families}
 
 Several prefixes in one call (24 + 24 images, 16 prefixes): {batching} times as fast as one prefix to a call, and the
 correctness is {batching_same}.
@@ -73,6 +77,7 @@ search seeds: the median run by hypervolume is shown, the worst in brackets.
 
 def page(
     speeds: Sequence[dict[str, Any]],
+    families: Sequence[dict[str, Any]],
     grouped: dict[str, Any],
     rounded: dict[str, Any],
     quality9: Sequence[dict[str, Any]],
@@ -97,6 +102,18 @@ def page(
         ]
         for r in speeds
     ]
+    family_rows = [
+        [
+            r["network"],
+            r["n"],
+            r["masks"],
+            f"{r['speedup']:.2f}",
+            f"{r['bound']:.2f}",
+            f"{100 * r['speedup'] / r['bound']:.0f} %",
+            "yes" if r["identical"] else "NO",
+        ]
+        for r in families
+    ]
     deep_rows = [
         [
             r["strategy"],
@@ -115,8 +132,9 @@ def page(
     deep_head = "strategy|masks|generations|block evaluations|evaluating, s per generation|"
     deep_head += "proposing, s per generation|hypervolume, of the union|≤ 15 % MACs|≤ 25 %|≤ 50 %|≤ 100 %"
     return TEXT.format(
-        machine=f"{platform.machine()}, {os.cpu_count()} cores, one thread; PyTorch {torch.__version__}",
+        machine=f"{this_processor()}, one thread; PyTorch {torch.__version__}",
         speeds=markdown(speed_head, speed_rows),
+        families=markdown("network|units|masks|speed-up|bound|of the bound|identical", family_rows),
         batching=f"{grouped['speedup']:.2f}",
         batching_same="the same" if grouped["identical"] else "NOT the same",
         **{f"bf_{key}": value for key, value in rounded.items()},

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.timing import this_processor
 from depthdial.config.schedule import Schedule
 from depthdial.config.traces import Traces
 from depthdial.errors import ScheduleError
@@ -182,7 +183,7 @@ def report(
     lines = [
         "# The schedule",
         "",
-        f"Written by `make bench-schedule`. K = 6 and a global budget; {len(SEEDS)} random instances of each size, the",
+        f"Written by `make bench-schedule` on {this_processor()}. K = 6 and a global budget; {len(SEEDS)} random instances of each size, the",
         "switches minimised too. The one straightforward model (PuLP, HiGHS, the same tolerance) takes "
         f"{', '.join(f'{s:.1f}' for s in plain)} s on the first instances of 600 x 30.",
         "",

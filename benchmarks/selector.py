@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import this_processor
 from depthdial.files import write_text
 from depthdial.schedule.header import c_header
 from depthdial.schedule.selector import Inputs, Selector
@@ -89,7 +89,7 @@ def main() -> None:
     lines = [
         "# The selector",
         "",
-        f"Written by `make bench-selector` on {platform.platform()}. Nanoseconds are means over a million",
+        f"Written by `make bench-selector` on {this_processor()}. Nanoseconds are means over a million",
         f"decisions on random inputs, compiled with gcc -O2, in the least disturbed of {RUNS} runs; bytes are the",
         "machine code of decide and observe together.",
         "",

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.timing import this_processor
 from depthdial.runs.provenance import git_commit, versions
 from tests.system import slurm_cluster
 from tests.system.snakemake_run import ROOT, Run, checkout, compare_results, snakemake
@@ -261,7 +262,7 @@ def table(found: Found, counts: dict[str, dict[str, int]], kinds: dict[str, Kind
     """The page of the documentation."""
     made = versions("snakemake", "snakemake-executor-plugin-slurm")
     rows = [f"| `{key}` | {found.get(key, '')} | {meaning} |" for key, meaning in MEANING.items() if key in found]
-    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    where = f"{this_processor()}, Python {platform.python_version()}"
     what = ", ".join(f"{name} {version}" for name, version in made.items())
     load = f"Load average of its last 15 minutes: {os.getloadavg()[2]:.1f} (the run alone makes about {CORES} to 12)."
     return "\n".join(
