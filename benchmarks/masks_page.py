@@ -29,9 +29,10 @@ blocks most often, which are the cheapest here; so the speed-up can be larger. "
 every mask with the loop, and the logits of 32 random masks, bit for bit, with plain modules whose BatchNorm
 statistics PyTorch's own training mode took. "Of a plain pass" is the engine's rate, recalibration and classifiers
 included, against that of the same blocks, equally often, at the times they have in plain passes of the full network in
-evaluation mode. The engine takes several prefixes to a call, as many as make up 512 images, which is the default. Memory is the peak, above what
-the process held before, of evaluating 64 masks spread over the tree, and of all masks, beside the engine's own bound on
-the same: activations of the prefixes of a call, a bit per mask and image, and the masks in order.
+evaluation mode. The engine takes several prefixes to a call, as many as make up 512 images, which is the default.
+Memory is the peak, above what the process held before, of evaluating 64 masks spread over the tree, and of all masks,
+beside the engine's own bound on the same: activations of the prefixes of a call, a bit per mask and image, and the
+masks in order.
 
 Of other families, random weights, one part of all masks together against each of its masks alone. The bound is what
 segments leave: the masks one after the other over all together, both at the times of plain passes.

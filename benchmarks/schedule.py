@@ -183,7 +183,8 @@ def report(
     lines = [
         "# The schedule",
         "",
-        f"Written by `make bench-schedule` on {this_processor()}. K = 6 and a global budget; {len(SEEDS)} random instances of each size, the",
+        f"Written by `make bench-schedule` on {this_processor()}.",
+        f"K = 6 and a global budget; {len(SEEDS)} random instances of each size, the",
         "switches minimised too. The one straightforward model (PuLP, HiGHS, the same tolerance) takes "
         f"{', '.join(f'{s:.1f}' for s in plain)} s on the first instances of 600 x 30.",
         "",
