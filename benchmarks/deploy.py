@@ -25,7 +25,6 @@ import numpy as np
 
 from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skipping
 from benchmarks.deploy_page import Json, page, section, summary
-from benchmarks.timing import this_processor
 from depthdial.config.targets import load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.core import Processor
@@ -34,6 +33,7 @@ from depthdial.deploy.manifest import device_arguments, module_arguments, read_m
 from depthdial.deploy.processor import processor
 from depthdial.deploy.runtime import Bundle
 from depthdial.deploy.tools import installed_tools
+from depthdial.devices.processors import this_processor
 from depthdial.files import write_text
 from depthdial.networks.masks import Mask
 from depthdial.runs.provenance import git_commit, versions

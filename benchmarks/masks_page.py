@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.masks_search import DEEP_BUDGET, DEEP_SEEDS, SEARCH_SEEDS, SHARES, WIDE
-from benchmarks.timing import this_processor
+from depthdial.devices.processors import this_processor
 from depthdial.search.evolution import Evolution
 from depthdial.search.surrogate import Surrogate
 

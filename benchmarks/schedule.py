@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.timing import this_processor
 from depthdial.config.schedule import Schedule
 from depthdial.config.traces import Traces
+from depthdial.devices.processors import this_processor
 from depthdial.errors import ScheduleError
 from depthdial.files import write_text
 from depthdial.replay.compare import compare

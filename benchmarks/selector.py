@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import this_processor
+from depthdial.devices.processors import this_processor
 from depthdial.files import write_text
 from depthdial.schedule.header import c_header
 from depthdial.schedule.selector import Inputs, Selector

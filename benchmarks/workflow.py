@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.timing import this_processor
+from depthdial.devices.processors import this_processor
 from depthdial.runs.provenance import git_commit, versions
 from tests.system import slurm_cluster
 from tests.system.snakemake_run import ROOT, Run, checkout, compare_results, snakemake

@@ -56,6 +56,7 @@ rule write_results:
         recipes=[place.table("recipes") for place in DATA_SETS],
         tables=layout.comparison_tables(C, DEVICES, DIALS),
         figures=figure_files(STUDY, all_places(STUDY), "png"),
+        records=[place.stage("bench", "records.jsonl") for place in PLACES],
     output:
         page=f"{EXPERIMENT.folder}/results.md",
     log:

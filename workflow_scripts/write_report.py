@@ -11,7 +11,7 @@ from depthdial.compare.files import read_comparison
 from depthdial.deploy.graph.nodes import read_graph
 from depthdial.deploy.manifest import read_manifest
 from depthdial.deploy.tuned import known_gain
-from depthdial.devices.processors import kind_of
+from depthdial.devices.processors import kind_of, title
 from depthdial.devices.records import read_records
 from depthdial.files import write_json, write_text
 from depthdial.report.findings import off_front
@@ -52,6 +52,7 @@ def on_devices(smk: Any) -> list[Place]:
             schedule=read_schedule(smk.input.schedule[index]),
             summary=read_table(smk.input.summary[index]),
             target=read_manifest(smk.input.bundles[index], verify=False).target,
+            processor=title(kind_of(read_records(smk.input.records[index])[0].fingerprint)),
             known_gain=gain(smk, index),
             trace=read_comparison(Path(next(path for path in paths if Path(path).stem == "trace")).with_suffix(".csv")),
         )

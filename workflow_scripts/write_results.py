@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from depthdial.compare.files import read_comparison
+from depthdial.devices.processors import kind_of, this_processor, title
+from depthdial.devices.records import read_records
 from depthdial.files import write_text
-from depthdial.report.results import Origin, Part, machine, recipe_names, results_page
+from depthdial.report.results import Origin, Part, recipe_names, results_page
 from depthdial.runs.logs import configure_logging
 from depthdial.runs.provenance import git_commit, versions
 
@@ -14,11 +16,15 @@ def main(smk: Any) -> None:
     """Write ``output.page``, with links to the tables and figures that it shows."""
     configure_logging(smk.log[0])
     networks = read_comparison(smk.input.networks)
-    origin = Origin(smk.params.command, git_commit(), machine())
+    origin = Origin(smk.params.command, git_commit(), this_processor())
     seeds = sorted(set(networks["seed"]))
 
-    def part(level: int, heading: str, path: str, names: list[str], figures: list[str], device: str = "") -> Part:
+    def part(
+        level: int, heading: str, path: str, names: list[str], figures: list[str], device: str = "", records: str = ""
+    ) -> Part:
         own = [smk.params.deployed] if device else seeds
+        if records:
+            device = f"{device}: {title(kind_of(read_records(records)[0].fingerprint))}"
         recipes = recipe_names(networks, names) if names else ""
         return Part(level, heading, path, origin.line(own, recipes, device), figures)
 
@@ -32,9 +38,9 @@ def main(smk: Any) -> None:
     parts.append(part(2, "The networks", smk.input.networks, everything, []))
     introduction = (
         f"Written by the workflow: `{smk.params.command}`, then `{smk.params.publish}`. Masks are chosen on the "
-        f"validation split; the test split is read once, for what was chosen. Made with {made_with()} on {machine()}, "
-        f"at commit {git_commit()}; the networks at the commits in the last table. Below every table stand its CSV and "
-        "what made it."
+        "validation split; the test split is read once, for what was chosen. "
+        f"Made with {made_with()} on {this_processor()}, at commit {git_commit()}; the networks at the commits in the "
+        "last table. Below every table stand its CSV and what made it."
     )
     folder = Path(smk.output.page).parent
     write_text(smk.output.page, results_page(smk.params.title, introduction, parts, folder, smk.params.captions))

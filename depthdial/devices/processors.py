@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 ARM_CORES = {
     "0xd03": "Cortex-A53",
@@ -87,6 +89,13 @@ def title(found: Mapping[str, str]) -> str:
     caches = [f"{word} {found[key]}" for key, word in (("l1d", "L1d"), ("l2", "L2"), ("l3", "L3")) if key in found]
     about = f" ({', '.join(numbers)})" if numbers else ""
     return ", ".join([f"{found['cpu']}{about}", found["vectors"], *caches, f"{found['cores_online']} cores"])
+
+
+def this_processor() -> str:
+    """What kind of processor this machine has, in a line."""
+    files = {key: Path(path) for key, path in cache_files("/sys", 0).items()}
+    caches = {key: path.read_text().strip() for key, path in files.items() if path.exists()}
+    return title(identity(Path("/proc/cpuinfo").read_text(), caches, str(os.cpu_count())))
 
 
 def _name(pairs: Mapping[str, str]) -> str:

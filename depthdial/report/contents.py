@@ -10,7 +10,8 @@ from depthdial.figures.catalogue import figures_of
 from depthdial.layout import Place, dials, dials_on_devices
 
 ContentsOfTable = dict[str, Any]
-"""heading, CSV (``path``), networks in it (``names``), ``figures``; of a device also its label (``device``)."""
+"""heading, CSV (``path``), networks in it (``names``), ``figures``; of a device also its
+label (``device``) and what was measured (``records``)."""
 
 
 def dial_tables(study: Study, dial: Place) -> list[ContentsOfTable]:
@@ -22,7 +23,10 @@ def dial_tables(study: Study, dial: Place) -> list[ContentsOfTable]:
     for name, device in study.devices.items():
         place = Place(dial.experiment, dial.dataset, dial.network, name)
         heading = f"At equal time on {device.label}"
-        tables.append(_table(heading, place, "equal_time", everything, "latency") | {"device": device.label})
+        tables.append(
+            _table(heading, place, "equal_time", everything, "latency")
+            | {"device": device.label, "records": place.stage("bench", "records.jsonl")}
+        )
     tables.append(_table("Skipping blocks", dial, "skipping", compared, "skipping"))
     if experiment.searches_compared(dial.network):
         tables.append(_table("Rankings of blocks", dial, "rankings", [dial.network], "searches"))

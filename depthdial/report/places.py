@@ -86,6 +86,8 @@ class Measured:
     """The steps that are drawn (trace.csv)"""
     target: CompiledFor
     """What the dial was compiled for (the manifest of its bundle)"""
+    processor: str
+    """What measured it, so that it can be told from others"""
     known_gain: float | None = None
     """Share of the convolutions' time that tuning on the device would save, where earlier runs found it"""
 
@@ -127,7 +129,7 @@ def sections(
             f"{key}-configurations",
             "Configurations",
             "What each configuration keeps, reaches and costs, beside the static networks.",
-            [energy_notice(source), loops_cut(tables.target, tables.known_gain)],
+            [f"Measured on {tables.processor}.", energy_notice(source), loops_cut(tables.target, tables.known_gain)],
             [configuration_table(tables.configurations, network)],
             _those(pictures, "latency"),
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -92,15 +91,6 @@ def results_page(
 ) -> str:
     """The page, with links that hold in ``folder``, where it will lie; ``captions`` by name of figure."""
     return "\n\n".join([f"# {escaped(title)}", introduction, *(part.text(folder, captions) for part in parts)]) + "\n"
-
-
-def machine() -> str:
-    """The processor of this machine and its number of cores."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file() and (found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)):
-        model = found.group(1).strip()
-    return f"{model}, {os.cpu_count()} cores"
 
 
 LINK = re.compile(r"(!?\[[^\]]*\])\(((?!https?:|#)[^)]+)\)")

@@ -95,7 +95,9 @@ def made_up_place(folder: Path, key: str, title: str, scale_ms: float, axes: dic
     for name, table in {"steps": replayed.steps, "summary": replayed.summary, "curve": curve_table(schedule)}.items():
         write_table(folder / f"{name}.parquet", table)
     shown = trace.trace_data(replayed.steps, str(replayed.steps["trace"].iloc[0]))
-    tables = Measured(on_device, equal_time(on_device), schedule, replayed.summary, shown, compiled_for())
+    tables = Measured(
+        on_device, equal_time(on_device), schedule, replayed.summary, shown, compiled_for(), "a made-up processor"
+    )
     return place(key, {"title": title, "network": DIAL, "easy": True}, tables, drawn(folder, key, title))
 
 
