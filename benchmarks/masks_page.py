@@ -29,7 +29,8 @@ blocks most often, which are the cheapest here; so the speed-up can be larger. "
 every mask with the loop, and the logits of 32 random masks, bit for bit, with plain modules whose BatchNorm
 statistics PyTorch's own training mode took. "Of a plain pass" is the engine's rate, recalibration and classifiers
 included, against that of the same blocks, equally often, at the times they have in plain passes of the full network in
-evaluation mode. The engine takes several prefixes to a call, as many as make up 512 images, which is the default.
+evaluation mode. The engine takes several prefixes to a call, as many as make up 512 images, which is the default;
+with few images that is more than a plain pass reaches.
 Memory is the peak, above what the process held before, of evaluating 64 masks spread over the tree, and of all masks,
 beside the engine's own bound on the same: activations of the prefixes of a call, a bit per mask and image, and the
 masks in order.
