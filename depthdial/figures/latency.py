@@ -55,5 +55,5 @@ def _panel(
         ends = f"[{100 * vertical[0]:.1f}, {100 * vertical[1]:.1f}]"
         figures = f"{100 * at[1]:.1f} % {ends}, {at[0]:.3g} {unit.replace('mj', 'mJ')}"
         tell(axis, at, f"{label}: {figures} [{horizontal[0]:.3g}, {horizontal[1]:.3g}]")
-    axis.set_xlim(left=0)
+    axis.set_xlim(0, 1.15 * table[f"{quantity}_{unit}_high"].max())  # room for the name of the slowest
     return names
