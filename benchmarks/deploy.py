@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skipping
+from benchmarks.deploy_bundles import ROOT, he, make_bundle, make_packed, skipping, target_here
 from benchmarks.deploy_page import Json, page, section, summary
-from depthdial.config.targets import load_targets
 from depthdial.deploy.calls import BENCHMARK, parse_report, timing_arguments
 from depthdial.deploy.core import Processor
 from depthdial.deploy.gate import run
@@ -44,7 +43,6 @@ ROUNDS = 40
 SAMPLES = 16
 GEMM_SIDES = (256, 384, 768)
 """Sides of square matrices whose product is timed; the fastest is the machine's peak."""
-TARGETS = ROOT / "config" / "targets.yaml"
 Call = Callable[[], Any]
 Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
@@ -329,9 +327,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--target", default="host", help="name of a target in config/targets.yaml that runs here")
     name = parser.parse_args().target
-    targets = load_targets(TARGETS)
-    core = processor(targets[name])
-    if held := held_to(core, processor(targets["host"])):
+    core = processor(target_here(name))
+    if held := held_to(core, processor(target_here("host"))):
         os.environ["ONEDNN_MAX_CPU_ISA"] = held
     about = {
         "title": this_processor() + ("" if name == "host" else f"; compiled for {name}"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from depthdial.config.deploy import Deploy
-from depthdial.config.targets import load_targets
+from depthdial.config.targets import Target, load_targets
 from depthdial.data.images import Split, save_images
 from depthdial.deploy.bundle import link
 from depthdial.deploy.compile import compile_configuration
@@ -22,6 +23,11 @@ from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def target_here(name: str) -> Target:
+    """A target of targets.yaml, for as many cores as this machine has."""
+    return load_targets(ROOT / "config" / "targets.yaml")[name].model_copy(update={"cores": os.cpu_count()})
 
 
 def he(depth: int) -> Description:
@@ -71,7 +77,7 @@ def make_bundle(folder: Path, network: Description, masks: list[Mask], name: str
     """Export, compile for the target ``name`` as the workflow would, check and link."""
     folder.mkdir(parents=True)
     random_network(folder, network, masks)
-    target = load_targets(ROOT / "config" / "targets.yaml")[name]
+    target = target_here(name)
     files = {name: folder / f"{name}.safetensors" for name in ("weights", "images")}
     configurations, settings = folder / "configurations.json", Deploy()
     export(files["weights"], None, configurations, files["images"], settings, folder / "exported")
@@ -108,7 +114,7 @@ def skipping(network: Description, count: int) -> list[Mask]:
 
 def make_packed(folder: Path, count: int, name: str = "host") -> Path:
     """The first ``count`` configurations of a bundle packed as for a product."""
-    target = load_targets(ROOT / "config" / "targets.yaml")[name]
+    target = target_here(name)
     packed = folder / f"packed{count}"
     names, log = slot_names(count), folder / f"packed{count}.log"
     pack(folder / "bundle", names, target, packed, log_path=log, tool=run_tool(target, folder / "cache"))

@@ -71,7 +71,7 @@ def section(found: Json, figures: Json, about: Json) -> str:
     core = about["processor"]
     width = f"{core['registers']} vector registers of {core['floats']} floats"
     lines = [
-        f"Compiled for `{core['cpu']}`: {width}. Load average {about['load']} at the start,",
+        f"Compiled for `{core['cpu']}`: {width}, {core['cores']} cores. Load average {about['load']} at the start,",
         f"commit {about['commit']}; {', '.join(f'{name} {version}' for name, version in about['versions'].items())}.",
     ]
     if about["held"]:
