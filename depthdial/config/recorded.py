@@ -49,8 +49,8 @@ def read_recorded(path: str | os.PathLike[str]) -> Columns:
         if len(problems) > 4 * MOST:
             break
         if len(cells) != len(header):
-            told = f"line {line}: {len(cells)} cells, the header names {len(header)} columns"
-            problems.append(told + _semicolons(cells) + _commas(cells, header))
+            problem = f"line {line}: {len(cells)} cells, the header names {len(header)} columns"
+            problems.append(problem + _semicolons(cells) + _commas(cells, header))
             continue
         if len(columns["time_s"]) >= MOST_STEPS:
             raise ConfigError(f"{path}, line {line}: more than {MOST_STEPS:,} steps; average several into one")

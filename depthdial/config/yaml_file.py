@@ -59,8 +59,8 @@ class _Loader(yaml.SafeLoader):
             self._values += 1
             self._sizes[id(node)] = self._values - before
         if self._values > MOST_VALUES:
-            told = f"more than {MOST_VALUES:,} values, aliases counted wherever they are used"
-            raise yaml.MarkedYAMLError(problem=told, problem_mark=mark)
+            problem = f"more than {MOST_VALUES:,} values, aliases counted wherever they are used"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         return node
 
     def compose_mapping_node(self, anchor: Any) -> MappingNode:
@@ -70,19 +70,19 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, ScalarNode) or key.tag not in _KEYS or len(key.value) > LONGEST_KEY:
-                told = f"a key must be a word of at most {LONGEST_KEY} characters; put it in quotes if it is one"
-                raise yaml.MarkedYAMLError(problem=told, problem_mark=key.start_mark)
+                problem = f"a key must be a word of at most {LONGEST_KEY} characters; put it in quotes if it is one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if key.value in lines:
-                told = f"the key {key.value} is given twice, in line {lines[key.value]} and in line {line}; keep one"
-                raise yaml.MarkedYAMLError(problem=told, problem_mark=key.start_mark)
+                problem = f"the key {key.value} is given twice, in line {lines[key.value]} and in line {line}; keep one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             lines[key.value] = line
         return node
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         """The value of a node; whatever Python cannot make of a scalar is told with its line."""
         if node.tag not in _KINDS:
-            told = f"the tag {_short(node.tag)} is not read; plain values alone are"
-            raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark)
+            problem = f"the tag {_short(node.tag)} is not read; plain values alone are"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         if isinstance(node, ScalarNode):
             _check_scalar(node)
         try:
@@ -90,8 +90,8 @@ class _Loader(yaml.SafeLoader):
         except yaml.YAMLError:
             raise
         except Exception:
-            told = f"{_short(node.value)!r} is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark) from None
+            problem = f"{_short(node.value)!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
 
 _CORE = "tag:yaml.org,2002:"
@@ -102,12 +102,12 @@ _KINDS = {f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float", "str", "
 def _check_scalar(node: ScalarNode) -> None:
     """Raise unless a scalar is of bounded size and holds nothing that terminals, file names or pages choke on."""
     if node.tag in (f"{_CORE}int", f"{_CORE}float") and len(node.value) > LONGEST_NUMBER:
-        told = f"a number of {len(node.value):,} characters; at most {LONGEST_NUMBER} are read"
-        raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark)
+        problem = f"a number of {len(node.value):,} characters; at most {LONGEST_NUMBER} are read"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     for letter in node.value:
         if category(letter) in ("Cc", "Cs") and letter not in "\n\t":
-            told = f"text that holds the character U+{ord(letter):04X}, which cannot be printed; remove it"
-            raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark)
+            problem = f"text that holds the character U+{ord(letter):04X}, which cannot be printed; remove it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 def _short(text: Any) -> str:
@@ -168,5 +168,5 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     """What is wrong, in one line; PyYAML's own findings are about YAML itself."""
     if error.context is None and type(error) is yaml.MarkedYAMLError:
         return str(error.problem)
-    told = [_short(part) for part in (error.context, error.problem) if part]
-    return f"not valid YAML: {', '.join(told)}"
+    problem = [_short(part) for part in (error.context, error.problem) if part]
+    return f"not valid YAML: {', '.join(problem)}"

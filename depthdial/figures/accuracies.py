@@ -46,10 +46,10 @@ def line(axis: Axes, part: pd.DataFrame, colour: str, style: str, label: str) ->
     axis.fill_between(x, part["worst_seed"], part["best_seed"], color=colour, alpha=0.2, linewidth=0)
     axis.plot(x, part["test_accuracy"], style, marker="o", markersize=3, color=colour, label=label)
     for row in part.to_dict("records"):
-        tell(axis, (row["macs"] / 1e6, row["test_accuracy"]), told(row))
+        tell(axis, (row["macs"] / 1e6, row["test_accuracy"]), tooltip(row))
 
 
-def told(row: Mapping[Any, Any]) -> str:
+def tooltip(row: Mapping[Any, Any]) -> str:
     """What a point says of itself."""
     ends = f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if pd.notna(row["low"]) else ""
     at = f"{row['macs'] / 1e6:.3g} million MACs, {row['budget']}"

@@ -41,7 +41,7 @@ def cloud_data(masks: pd.DataFrame, chosen: ConfigurationSet) -> pd.DataFrame:
     return table
 
 
-def told(row: Mapping[Any, Any]) -> str:
+def tooltip(row: Mapping[Any, Any]) -> str:
     """What a mask says of itself."""
     name = f"{row['configuration']}, " if pd.notna(row["configuration"]) else ""
     macs = f"{row['macs'] / 1e6:.3g} million MACs"
@@ -80,7 +80,7 @@ def picture(data: pd.DataFrame, statics: pd.DataFrame, chosen: ConfigurationSet,
         hidden = int((data["val_accuracy"] < axis.get_ylim()[0]).sum())
         telling = front if len(data) > MOST_TOLD else data
         for row in telling[telling["val_accuracy"] >= axis.get_ylim()[0]].to_dict("records"):
-            tell(axis, (row["macs"] / 1e6, row["val_accuracy"]), told(row))
+            tell(axis, (row["macs"] / 1e6, row["val_accuracy"]), tooltip(row))
         axis.legend(loc="lower right", title=f"{hidden} masks lie below" if hidden else None, title_fontsize=6.5)
         spread(figure, names)
         return figure

@@ -85,11 +85,11 @@ def _point(axis: Axes, row: Row, colours: Mapping[str, str]) -> Annotation:
         (100 * row["test_accuracy_low"], 100 * row["test_accuracy_high"]),
         (row["latency_ms_low"], row["latency_ms_high"]),
     )
-    tell(axis, at, told(row))
+    tell(axis, at, tooltip(row))
     return name
 
 
-def told(row: Row) -> str:
+def tooltip(row: Row) -> str:
     """What a point says of itself."""
     ends = f"[{100 * row['test_accuracy_low']:.1f}, {100 * row['test_accuracy_high']:.1f}]"
     figures = f"{100 * row['test_accuracy']:.1f} % {ends}"

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_csv
-from depthdial.figures.accuracies import line, points, told
+from depthdial.figures.accuracies import line, points, tooltip
 from depthdial.figures.style import Drawing, Style, canvas, in_percent, point, seeds_of, tell
 
 
@@ -33,7 +33,7 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
                 axis, at, str(row["network"]) if static else "", style.colours[row["role"]], "Ds"[not static], ends
             )
             name.set_position((4, 7))
-            tell(axis, at, told(row))
+            tell(axis, at, tooltip(row))
         own = data[data["role"] != "control"]
         low, high = own["worst_seed"].min(), data["best_seed"].max()
         room = max(high - low, 0.02)

@@ -38,7 +38,7 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
         for row in data.to_dict("records"):
             colour, marker = _style(row["policy"], style.colours)
             axes[0].plot(row["inferences_per_charge"] / 1000, row["accuracy"], marker, color=colour, ms=6)
-            tell(axes[0], (row["inferences_per_charge"] / 1000, row["accuracy"]), told(row))
+            tell(axes[0], (row["inferences_per_charge"] / 1000, row["accuracy"]), tooltip(row))
         axes[0].set(xlabel="inferences per charge / 1000", ylabel="accuracy of those in time / %", title=style.title)
         axes[0].margins(y=0.15)
         mark_modelled(axes[0], source, 0.98)
@@ -47,7 +47,7 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
             colour, marker = _style(row["policy"], style.colours)
             axes[1].plot([row["offered_low"], row["offered_high"]], [y, y], color=colour, linewidth=1)
             axes[1].plot(row["accuracy_offered"], y, marker, color=colour, ms=6)
-            tell(axes[1], (row["accuracy_offered"], float(y)), told(row))
+            tell(axes[1], (row["accuracy_offered"], float(y)), tooltip(row))
         axes[1].set_yticks(place, data["policy"])
         axes[1].set(xlabel="correct and in time / % of inputs", title="mean and range over traces")
         in_percent(axes[0].yaxis)
@@ -55,7 +55,7 @@ def picture(data: pd.DataFrame, source: str, style: Style) -> Figure:
         return figure
 
 
-def told(row: Mapping[Any, Any]) -> str:
+def tooltip(row: Mapping[Any, Any]) -> str:
     """What the point of a policy says of itself."""
     right = f"{100 * row['accuracy_offered']:.1f} % of all inputs right and in time"
     low, high = 100 * row["offered_low"], 100 * row["offered_high"]

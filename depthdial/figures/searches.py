@@ -46,12 +46,12 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
             axes[1].step(
                 front["macs"] / 1e6, front["val_accuracy"], where="post", linewidth=0.8, linestyle="--", **marks
             )
-            _told_front(axes[1], front, strategy)
+            _front_with_tooltips(axes[1], front, strategy)
         known = "share_of_exhaustive" in progress
         whole = "truth" if known else "together"
         best = fronts[fronts["strategy"] == whole].sort_values("macs")
         axes[1].step(best["macs"] / 1e6, best["val_accuracy"], where="post", color="black", linewidth=1.4, label=whole)
-        _told_front(axes[1], best, whole)
+        _front_with_tooltips(axes[1], best, whole)
         axes[0].set(
             xscale="log",
             yscale="log",
@@ -75,7 +75,7 @@ def picture(progress: pd.DataFrame, fronts: pd.DataFrame, style: Style) -> Figur
         return figure
 
 
-def _told_front(axis: Axes, front: pd.DataFrame, name: str) -> None:
+def _front_with_tooltips(axis: Axes, front: pd.DataFrame, name: str) -> None:
     macs, accuracy = front["macs"] / 1e6, front["val_accuracy"]
     texts = [f"{name}: {100 * a:.1f} %, {m:.3g} million MACs" for m, a in zip(macs, accuracy, strict=True)]
     tell_all(axis, macs, accuracy, texts)

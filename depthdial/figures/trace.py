@@ -45,7 +45,7 @@ def moments(count: int) -> list[int]:
     return sorted({round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
 
 
-def told(row: Mapping[Any, Any]) -> str:
+def tooltip(row: Mapping[Any, Any]) -> str:
     """What a moment of a day says of itself."""
     hours, minutes = divmod(round(row["time_s"] / 60), 60)
     run = row["configuration"] or "the charge is spent"
@@ -67,7 +67,7 @@ def picture(data: pd.DataFrame, title: str, source: str, style: Style) -> Figure
             twin.grid(visible=False)
         _configurations(axes[1], ours, style.colours["dial"])
         for row in ours.iloc[moments(len(ours))].to_dict("records"):
-            tell(axes[2], (row["time_s"] / 3600, 100 * row["battery"]), told(row))
+            tell(axes[2], (row["time_s"] / 3600, 100 * row["battery"]), tooltip(row))
         for policy, (colour, line) in LINES.items():
             run = data[data["policy"] == policy]
             marks = {"color": style.colours[colour], "linestyle": line, "label": policy}

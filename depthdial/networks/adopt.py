@@ -72,14 +72,14 @@ def fit(network: nn.Module, state: Mapping[str, Tensor], anew: Sequence[str] = (
         for name, value in wanted.items()
         if name in state and name not in left and state[name].shape != value.shape
     ]
-    told = [
+    problems = [
         f"{what} {len(names)}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
         for what, names in (("missing", missing), ("superfluous", superfluous), ("of another shape", shapes))
         if names
     ]
-    if told:
+    if problems:
         raise NetworkError(
-            f"weights: do not fit {type(network).__name__}: {'; '.join(told)}. If the classes are others, name the "
+            f"weights: do not fit {type(network).__name__}: {'; '.join(problems)}. If the classes are others, name the "
             "classifier's tensors by `anew:` and a recipe to train it"
         )
     network.load_state_dict({**wanted, **{n: v for n, v in state.items() if n in wanted and n not in left}})

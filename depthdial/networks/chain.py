@@ -207,10 +207,10 @@ def _segment(
     x = graph.placeholder("x")
     made: dict[fx.Node, fx.Node] = {begins: x}
 
-    def look(node: fx.Node) -> Any:
+    def copied(node: fx.Node) -> Any:
         if node not in made:
             if node.op == "get_attr":
-                made[node] = graph.node_copy(node, look)
+                made[node] = graph.node_copy(node, copied)
             else:
                 assert node in known, f"{node.name}: what lives beside the input of a unit is known, or refused by then"
                 return _written(graph, x, known[node][0])
@@ -218,11 +218,11 @@ def _segment(
 
     for node in nodes[first + 1 : last]:
         if node.op not in ("placeholder", "get_attr") or (node.op == "placeholder" and node is not begins):
-            made[node] = graph.node_copy(node, look)
+            made[node] = graph.node_copy(node, copied)
     ends = nodes[last].args[0]
     if not isinstance(ends, fx.Node):
         raise NetworkError(f"{type(network).__name__}: must return one tensor, the logits")
-    result = look(ends)
+    result = copied(ends)
     if result is x:
         return None
     graph.output(result)

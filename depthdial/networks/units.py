@@ -66,9 +66,9 @@ def _named(network: nn.Module, patterns: Sequence[str], probe: Tensor) -> list[s
     wrong = [name for name in chosen if shapes.get(name, (None, None))[0] != shapes.get(name, (None, 1))[1]]
     if wrong:
         right = [name for name in chosen if name not in wrong]
-        told = "; ".join(f"{name} takes {shapes[name][0]} to {shapes[name][1]}" for name in wrong if name in shapes)
+        changed = "; ".join(f"{name} takes {shapes[name][0]} to {shapes[name][1]}" for name in wrong if name in shapes)
         raise NetworkError(
-            f"units: a unit gives a tensor of the shape of its input: {told or wrong}. "
+            f"units: a unit gives a tensor of the shape of its input: {changed or wrong}. "
             + (f"Left are units: [{', '.join(right)}]" if right else "None of the modules named can be a unit")
         )
     ordered = order_of_calls(network, chosen)

@@ -156,8 +156,8 @@ def run_searches(
             lambda: load_importance(weights, images, search, evaluation.scaling),
         )
         about = {"strategy": strategy, "search_seed": seed, "overhead": searcher.overhead}
-        told = _told(evaluate, place * budget + int(searcher.overhead), len(compared) * budget)
-        for number, generation in enumerate(run(searcher, told, budget)):
+        evaluated = _with_progress(evaluate, place * budget + int(searcher.overhead), len(compared) * budget)
+        for number, generation in enumerate(run(searcher, evaluated, budget)):
             found = generation.accuracies.items()
             rows += [about | {"generation": number, "mask": mask.bits, "val_accuracy": value} for mask, value in found]
     report_step("block evaluation", len(compared) * budget, len(compared) * budget)
@@ -175,8 +175,8 @@ def collect_searches(weights: Path, shards: Sequence[Path]) -> tuple[pd.DataFram
     for _, part in found.groupby(["strategy", "search_seed"]):
         first = part.iloc[0]
         history = [
-            Generation(dict(zip(masks_of(told), told["val_accuracy"], strict=True)))
-            for _, told in part.groupby("generation")
+            Generation(dict(zip(masks_of(asked), asked["val_accuracy"], strict=True)))
+            for _, asked in part.groupby("generation")
         ]
         runs.append(SearchRun(str(first["strategy"]), int(first["search_seed"]), float(first["overhead"]), history))
     order: list[str] = list(STRATEGIES)
@@ -209,7 +209,7 @@ def _remembered(checkpoint: FilePath, key: Any, evaluate: Ask) -> Ask:
     return remembering
 
 
-def _told(evaluate: Ask, spent: int, total: int) -> Ask:
+def _with_progress(evaluate: Ask, spent: int, total: int) -> Ask:
     """``evaluate``, which reports what it spends as steps, from ``spent`` on, towards ``total``."""
 
     def telling(masks: Sequence[Mask]) -> Mapping[Mask, float]:
