@@ -177,7 +177,7 @@ def test_a_rewritten_bundle_is_read_and_shown_or_refused(name: str, bundle: Rewr
 
 SLOWDOWN = {"name": "slowdown", "unit": "permille", "side": "ceiling", "levels": [0, 1, 2, 3, 4, 5, 6, 7]}
 SHOWN: list[tuple[str, tuple[Any, ...], Any, str]] = [
-    ("manifest.json", (), None, r"With reserve 1\.15: c02 \(94\.5 %\)\."),
+    ("manifest.json", (), None, r"With reserve 1\.15: c02 \(94\.5 % on validation\)\."),
     ("network.json", ("format",), "\x1b[2J", r"expected format network-1, found \?\[2J"),
     ("network.json", ("segments",), ["a"], "cannot be read as the description of a network"),
     ("network.json", ("segments",), [0, 0, 0], r"3 units and 3 segments of \d+ MACs"),
