@@ -18,6 +18,7 @@ print(torch.get_num_threads(), resource.getrusage(resource.RUSAGE_SELF).ru_minfl
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator of another C library is left as it is")
 def test_memory_of_a_large_tensor_serves_the_next() -> None:
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True)
