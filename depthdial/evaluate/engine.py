@@ -29,6 +29,7 @@ from depthdial.evaluate.results import Evaluation
 from depthdial.networks.dial import Dial, Scaling
 from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
+from depthdial.runs.torch_process import warn_of_emulation
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -75,6 +76,7 @@ class Engine:
     blend: float = 1.0
 
     def __post_init__(self) -> None:
+        warn_of_emulation(self.precision, self.device)
         self.scales = self.net.scales(self.scaling)
         self.network = self.net.description
         self.net = copy.deepcopy(self.net).eval().to(self.device)

@@ -27,6 +27,7 @@ from depthdial.networks.description import Description
 from depthdial.networks.dial import Dial, Scaling
 from depthdial.networks.masks import Mask
 from depthdial.runs.progress import report_step
+from depthdial.runs.torch_process import warn_of_emulation
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.learning_rate import learning_rate_factor
@@ -87,6 +88,7 @@ def train(
     for those that match ``anew``.
     """
     device = training_device(recipe)
+    warn_of_emulation(recipe.precision, device.type)
     torch.manual_seed(stream_seed(seed, "initialisation", 0))
     net = dial(network, survival.probabilities(network.n_units) if survival else None)
     if start is not None:

@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from depthdial.runs.torch_process import warn_of_emulation
 
 COUNT = """
 import resource, torch
@@ -25,3 +28,29 @@ def test_memory_of_a_large_tensor_serves_the_next() -> None:
     threads, faults = map(int, done.stdout.split())
     assert threads == 1
     assert faults < 5 * (64 << 20) // 4096  # twenty of 64 MB, mapped anew, would take twenty times that in pages
+
+
+@pytest.mark.parametrize(
+    ("machine", "capability", "precision", "device", "warned"),
+    [
+        ("x86_64", "AVX2", "bfloat16", "cpu", True),
+        ("AMD64", "DEFAULT", "bfloat16", "cpu", True),
+        ("x86_64", "AVX512", "bfloat16", "cpu", False),
+        ("aarch64", "DEFAULT", "bfloat16", "cpu", False),
+        ("x86_64", "AVX2", "float32", "cpu", False),
+        ("x86_64", "AVX2", "bfloat16", "cuda", False),
+    ],
+)
+def test_emulated_arithmetic_is_warned_of(
+    machine: str,
+    capability: str,
+    precision: str,
+    device: str,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    warn_of_emulation(precision, device)
+    assert ("set precision: float32" in caplog.text) is warned
