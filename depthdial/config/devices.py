@@ -146,6 +146,15 @@ class Device(Section):
         return self
 
     @property
+    def launch(self) -> list[str]:
+        """Words before each tool: the measured cores, and with workers the policy under which they are not put aside.
+
+        Why the policy: docs/decisions.md, "Two threads".
+        """
+        policy = ["chrt", "-b", "0"] if self.threads > 1 else []
+        return ["taskset", "-c", ",".join(map(str, self.pinned)), *policy, *self.launcher]
+
+    @property
     def pinned(self) -> tuple[int, ...]:
         """The cores on which the benchmark runs."""
         return self.cores[: self.threads]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ class Bundle:
         device, *workers = device_arguments(threads, sorted(os.sched_getaffinity(0)))
         iree.flags.parse_flags(*workers)
         self._config = iree.Config(device.removeprefix("--device="))
+        self._workers = bool(workers)
         self._weights = archive_index(self.folder / self.manifest.weights).create_provider(WEIGHTS_SCOPE)
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
@@ -96,7 +99,8 @@ class Bundle:
         """Logits (classes,) of one normalised image (C, H, W) by the named configuration."""
         self.load(name)
         # What to_host returns is a view of the device's memory, which lives as long as the result does.
-        result = self._functions[name](image[None])
+        with _behind_workers() if self._workers else nullcontext():
+            result = self._functions[name](image[None])
         logits: NDArray[np.float32] = result.to_host()[0].copy()
         return logits
 
@@ -104,3 +108,20 @@ class Bundle:
         """Index of the most likely class of one image (C, H, W) of bytes."""
         about = self.manifest.input
         return int(np.argmax(self.logits(normalise(pixels, about.mean, about.deviation), name)))
+
+
+@contextmanager
+def _behind_workers() -> Iterator[None]:
+    """The calling thread waits for a core instead of taking that of the worker that wakes it.
+
+    IREE 3.13.0 spins until that worker has left its callback, and kept it from doing so for milliseconds
+    (docs/decisions.md, "Two threads"). Other policies than the usual one were chosen, and stay.
+    """
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        yield
+        return
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

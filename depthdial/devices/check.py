@@ -56,7 +56,7 @@ def _architecture(session: Session, target: Target) -> Finding:
 
 
 def _programs(session: Session, target: Target) -> Finding:
-    needed = (*PROGRAMS, *session.device.launcher[:1])
+    needed = (*PROGRAMS, *["chrt"] * (session.device.threads > 1), *session.device.launcher[:1])
     missing = [name for name in needed if session.run(["sh", "-c", 'command -v "$1"', "sh", name]).status]
     if missing:
         return Finding("bad", "programs", f"{', '.join(missing)} missing there; install util-linux and coreutils")

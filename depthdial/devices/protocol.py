@@ -83,9 +83,7 @@ class Bench:
     def program(self, tool: str) -> list[str]:
         """A tool of IREE on the measured cores."""
         device = self.session.device
-        cores = ",".join(map(str, device.pinned))
-        pinned = ["taskset", "-c", cores, *device.launcher, f"{self.tools}/{tool}"]
-        return [*pinned, *device_arguments(device.threads, device.pinned)]
+        return [*device.launch, f"{self.tools}/{tool}", *device_arguments(device.threads, device.pinned)]
 
     def gate(self) -> None:
         """Run every configuration on the fixed inputs. Raises DeviceError if one differs from PyTorch."""

@@ -143,8 +143,8 @@ class _Trial:
 
     def _median(self, module: str, place: str) -> float:
         device = self.session.device
-        command = ["taskset", "-c", ",".join(map(str, device.pinned)), *device.launcher, f"{self.tools}/{BENCHMARK}"]
-        command += [*device_arguments(device.threads, device.pinned), f"--module={module}", f"--batch_size={AT_ONCE}"]
+        command = [*device.launch, f"{self.tools}/{BENCHMARK}", *device_arguments(device.threads, device.pinned)]
+        command += [f"--module={module}", f"--batch_size={AT_ONCE}"]
         command += timing_arguments(REPETITIONS)
         done = self.session.run(command, folder=place, limit_s=300)
         try:

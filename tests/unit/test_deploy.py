@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from importlib.metadata import version
@@ -91,6 +92,24 @@ def test_logits_outlive_the_buffers_of_the_runtime(case: tuple[Case, Path]) -> N
     kept = [bundle.logits(image, "c00") for _ in range(500)]
     assert all(np.array_equal(one, kept[0]) for one in kept)
     np.testing.assert_allclose(kept[0], np.load(folder / "gate" / "c00.0.npy")[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_caller_waits_behind_its_workers_and_has_its_policy_back(
+    case: tuple[Case, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder = case
+    bundle, policies = Bundle(folder, threads=2), []
+    image = np.load(folder / bundle.manifest.gate.inputs[0])[0]
+    whole = bundle.logits(image, "c00")
+    monkeypatch.setitem(bundle._functions, "c00", lambda _: policies.append(os.sched_getscheduler(0)))
+    for chosen in (os.SCHED_OTHER, os.SCHED_IDLE, os.SCHED_BATCH):
+        os.sched_setscheduler(0, chosen, os.sched_param(0))
+        with pytest.raises(AttributeError):
+            bundle.logits(image, "c00")
+        assert os.sched_getscheduler(0) == chosen
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    assert policies == [os.SCHED_BATCH, os.SCHED_IDLE, os.SCHED_BATCH]
+    np.testing.assert_allclose(whole, np.load(folder / "gate" / "c00.0.npy")[0], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_are_stored_once(case: tuple[Case, Path]) -> None:

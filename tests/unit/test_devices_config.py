@@ -152,3 +152,10 @@ def test_what_is_no_devices_file_is_refused(tmp_path: Path, text: str, message: 
         load_devices(write(tmp_path, text))
     with pytest.raises(ConfigError, match="cannot be read"):
         load_devices(tmp_path / "absent.yaml")
+
+
+def test_workers_run_as_a_batch_process_unless_the_launcher_says_otherwise() -> None:
+    one = Device(name="a", target="host", cores=(2, 3))
+    assert one.launch == ["taskset", "-c", "2"]
+    two = one.model_copy(update={"threads": 2, "launcher": ("chrt", "-f", "50")})
+    assert two.launch == ["taskset", "-c", "2,3", "chrt", "-b", "0", "chrt", "-f", "50"]

@@ -21,7 +21,7 @@ from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
 from depthdial.deploy.compile import Compiler, target_flags
 from depthdial.deploy.core import Processor
 from depthdial.deploy.export import normalisation
-from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced
+from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced, even_share
 from depthdial.deploy.graph.images import Image, chunks
 from depthdial.deploy.graph.layouts import stored
 from depthdial.deploy.graph.nodes import Graph, Node, read_graph, write_graph
@@ -170,6 +170,18 @@ def test_every_kind_of_layer_computes_what_pytorch_computes(kind: str, tmp_path:
 @pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v2"])
 def test_narrower_vectors_compute_the_same(cpu: str, tmp_path: Path) -> None:
     same(KINDS["depthwise"](), (3, 16, 16), tmp_path, Target(triple=HOST.triple, cpu=cpu))
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+def test_parts_compute_the_whole(cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, channels and columns are shared, with and without a remainder; 36 channels leave 4 beside full vectors."""
+    monkeypatch.setattr("depthdial.deploy.graph.tiling.MACS_OF_A_PART", 1)
+    net = nn.Sequential(
+        nn.Conv2d(3, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, 64, 3, 2, 1), nn.ReLU(),
+        nn.Conv2d(64, 36, 3, padding=1), nn.ReLU(), nn.Conv2d(36, 36, 3, padding=1, groups=36),
+        nn.Conv2d(36, 16, (8, 1)), nn.Conv2d(16, 10, 1), nn.Flatten(), nn.Linear(80, 10),
+    )  # fmt: skip
+    same(net, (3, 16, 16), tmp_path, Target(triple=HOST.triple, cpu="x86-64-v3", cores=cores))
 
 
 @pytest.mark.slow
@@ -328,6 +340,18 @@ def test_pieces_cover_everything_once(whole: int, lanes: int, most: int) -> None
     assert all(first // BLOCK == (first + size - 1) // BLOCK for first, size in found)
     assert sum(count * size for _, count, size in balanced(whole, most)) == whole
     assert max(size for _, _, size in balanced(whole, most)) <= most
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4", "cortex-a72"])
+@pytest.mark.parametrize("cores", [2, 4])
+def test_cores_have_equal_shares_of_the_convolutions_of_resnets(cpu: str, cores: int) -> None:
+    """A core with more to do is waited for; channels of one cache line are written by one core."""
+    stages = ((32, 16, 16, 1), (16, 16, 32, 2), (16, 32, 32, 1), (8, 32, 64, 2), (8, 64, 64, 1))
+    for size, inside, outside, stride in stages:
+        shape, one = convolution(size, inside, outside, 3, stride), core(cpu).model_copy(update={"cores": cores})
+        vectors = outside // one.floats
+        assert even_share({"rows": size, "channels": vectors}[shape.shared], cores)
+        assert shape.shared == "rows" or vectors // cores * one.floats % BLOCK == 0
 
 
 def test_what_a_variant_says_holds() -> None:

@@ -9,7 +9,7 @@ or groups need two loops only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -72,6 +72,14 @@ class Convolution:
         return f"conv_{out}_{window}_{steps}_{self.groups}"
 
     @property
+    def shared(self) -> str:
+        """Along which axis cores share the work: the larger of image and weights is read by one core only."""
+        weights = -(-self.outside // BLOCK) * BLOCK * self.groups * self.kernel[0] * self.runs[0] * self.runs[1]
+        if self.source.size < weights:
+            return "channels"
+        return "rows" if self.out.height > 1 else "columns"
+
+    @property
     def runs(self) -> tuple[int, int]:
         """How often, and over how many values that lie side by side, a row of the filter is summed."""
         if self.groups == 1 and self.dilation[1] == 1:
@@ -79,9 +87,18 @@ class Convolution:
         return self.kernel[1], self.inside
 
 
+def even_share(whole: int, parts: int) -> int:
+    """What each of ``parts`` has of ``whole`` if all have the same, or 0.
+
+    Parts are cut into tiles apart then: tiles shared out whole would leave one part more than another, and channels
+    of one cache line to two cores.
+    """
+    return whole // parts if whole % parts == 0 else 0
+
+
 def balanced(whole: int, most: int) -> list[tuple[int, int, int]]:
     """(first, how many, size) of pieces that differ by at most one and are no larger than ``most``."""
-    pieces = -(-whole // most)
+    pieces = max(1, -(-whole // most))
     small, larger = divmod(whole, pieces)
     found = [(0, larger, small + 1), (larger * (small + 1), pieces - larger, small)]
     return [piece for piece in found if piece[1] and piece[2]]
@@ -101,46 +118,47 @@ def dense(k: Kernel, c: Convolution, cut: Cut) -> None:
     finisher = Finisher(k, c.finishes, c.out)
     part = k.add("stream.dispatch.workgroup.id[0] : index") if cut.parts > 1 else None
     finisher.border(part, lanes)
-    pixels_first = c.source.size >= weights_shape[0] * weights_shape[1] * weights_shape[2] * BLOCK
+    shared = c.shared
 
-    def bounds(count: int, split: bool) -> tuple[Index, Index]:
-        """The share of this part in ``count`` steps."""
-        if part is None or not split:
-            return 0, count
-        ends = [k.sum(part, offset) for offset in (0, 1)]
-        start, stop = (k.add(f"arith.divui {k.product(end, count)}, {k.index(cut.parts)} : index") for end in ends)
-        return start, stop
+    def regions(axis: str, whole: int, most: int) -> Iterator[tuple[Index, Index, Index, int]]:
+        """(first, first step, last step, size) of the tiles along an axis that are this part's."""
+        if part is None or axis != shared:
+            yield from ((first, 0, count, size) for first, count, size in balanced(whole, most))
+        elif share := even_share(whole, cut.parts):
+            own = k.product(part, share)
+            yield from ((k.sum(own, first), 0, count, size) for first, count, size in balanced(share, most))
+        else:
+            for first, count, size in balanced(whole, most):
+                ends = [k.product(k.sum(part, offset), count) for offset in (0, 1)]
+                start, stop = (k.add(f"arith.divui {end}, {k.index(cut.parts)} : index") for end in ends)
+                yield first, start, stop, size
 
     def channels(group: Index) -> None:
         pieces = chunks(c.outside, lanes)
         full = sum(size == lanes for _, size in pieces)
-        regions = balanced(full, cut.vectors) if full else []
-        for first, count, size in regions:
-            start, stop = bounds(count, not pixels_first)
+        for first, start, stop, size in regions("channels", full, cut.vectors):
 
-            def piece(step: str, first: int = first, size: int = size) -> None:
-                channel = k.sum(k.product(step, size * lanes), first * lanes)
+            def piece(step: str, first: Index = first, size: int = size) -> None:
+                channel = k.sum(k.product(step, size * lanes), k.product(first, lanes))
                 rows([(k.sum(channel, place * lanes), lanes) for place in range(size)], group)
 
             k.each(start, stop, 1, piece)
         if rest := pieces[full:]:
             vectors: list[tuple[Index, int]] = list(rest)
-            k.first(None if pixels_first else part, lambda: rows(vectors, group))
+            k.first(part if shared == "channels" else None, lambda: rows(vectors, group))
 
     def rows(vectors: list[tuple[Index, int]], group: Index) -> None:
-        for first, count, size in balanced(c.out.height, cut.rows):
-            start, stop = bounds(count, pixels_first and c.out.height > 1)
+        for first, start, stop, size in regions("rows", c.out.height, cut.rows):
 
-            def piece(step: str, first: int = first, size: int = size) -> None:
+            def piece(step: str, first: Index = first, size: int = size) -> None:
                 columns(vectors, group, k.sum(k.product(step, size), first), size)
 
             k.each(start, stop, 1, piece)
 
     def columns(vectors: list[tuple[Index, int]], group: Index, row: Index, high: int) -> None:
-        for first, count, size in balanced(c.out.width, cut.columns):
-            start, stop = bounds(count, pixels_first and c.out.height == 1)
+        for first, start, stop, size in regions("columns", c.out.width, cut.columns):
 
-            def piece(step: str, first: int = first, size: int = size) -> None:
+            def piece(step: str, first: Index = first, size: int = size) -> None:
                 column = k.sum(k.product(step, size), first)
                 _tile(c, k, (source, weights, weights_shape), finisher, vectors, group, (row, column), (high, size))
 

@@ -11,7 +11,7 @@ from math import prod
 
 from depthdial.config.targets import Tiles
 from depthdial.deploy.core import Processor
-from depthdial.deploy.graph.convolution import Convolution, Cut, balanced
+from depthdial.deploy.graph.convolution import Convolution, Cut, balanced, even_share
 from depthdial.deploy.graph.images import chunks
 
 MACS_OF_A_PART = 30_000
@@ -43,7 +43,7 @@ def cuts(c: Convolution, core: Processor, tiles: Tiles) -> list[Cut]:
         wide = core.registers >= 32
         best = [(2, 7), (1, 7), (1, 14), (2, 4), (1, 4)] if wide else [(1, 4), (2, 4), (1, 7), (2, 2), (1, 2)]
         return [Cut(rows=rows, columns=columns, vectors=1, parts=parts) for rows, columns in best]
-    found = sorted(_tiles(c, core, tiles), key=lambda one: (_cycles(c, one, core), prod(one)))
+    found = sorted(_tiles(c, core, tiles), key=lambda one: (_cycles(c, one, core, parts), prod(one)))
     return [Cut(rows=rows, columns=columns, vectors=vectors, parts=parts) for rows, columns, vectors in found]
 
 
@@ -64,17 +64,19 @@ def _tiles(c: Convolution, core: Processor, tiles: Tiles) -> Iterator[tuple[int,
                     yield rows, columns, vectors
 
 
-def _cycles(c: Convolution, own: tuple[int, int, int], core: Processor) -> float:
-    """Cycles of the innermost loop over all tiles, for one input channel and place of the filter."""
+def _cycles(c: Convolution, own: tuple[int, int, int], core: Processor, parts: int) -> float:
+    """Cycles of the innermost loop over all tiles of a part, for one input channel and place of the filter."""
     rows, columns, vectors = own
     full, pieces = _full(c, core), len(chunks(c.outside, core.floats))
-    groups = [(count, size) for _, count, size in balanced(full, vectors)] if full else []
+    extents = {"channels": full, "rows": c.out.height, "columns": c.out.width}
+    extents[c.shared] = even_share(extents[c.shared], parts) or extents[c.shared]
+    groups = [(count, size) for _, count, size in balanced(extents["channels"], vectors)]
     groups += [(1, pieces - full)] if pieces > full else []
     return sum(
         many * down * across * step_cycles(high * wide, beside, _weight_bytes(c, beside, core), core)
         for many, beside in groups
-        for _, down, high in balanced(c.out.height, rows)
-        for _, across, wide in balanced(c.out.width, columns)
+        for _, down, high in balanced(extents["rows"], rows)
+        for _, across, wide in balanced(extents["columns"], columns)
     )
 
 
