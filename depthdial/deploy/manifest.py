@@ -27,6 +27,8 @@ AGAIN = "link or copy the bundle again"
 SIGNATURE = "manifest.json.sig"
 """Beside the manifest, if somebody signed it."""
 MOST_PROBLEMS = 20
+SPIN_US = 5
+"""How long a worker looks for work before it sleeps: parts of equal work end about together."""
 
 
 def _printable(text: str) -> str:
@@ -262,14 +264,14 @@ def device_arguments(threads: int, cores: Sequence[int] = ()) -> list[str]:
     """How IREE's tools run on ``threads`` threads, each on its own of ``cores`` if there are as many.
 
     One thread is the caller's own: no worker, no wake-up; which core is for the caller to say (``taskset``). For more
-    there is a worker on each core, or, where the system may move them, one worker more than threads: what is faster
-    (docs/decisions.md, "Two threads").
+    there is a worker on each core, or, where the system may move them, one worker more than threads. Before they sleep
+    they look for work for as long as the other's part may take longer. What is faster: docs/decisions.md, "Two threads".
     """
     if threads == 1:
         return ["--device=local-sync"]
-    if len(cores) >= threads:
-        return ["--device=local-task", f"--task_topology_cpu_ids={','.join(map(str, cores[:threads]))}"]
-    return ["--device=local-task", f"--task_topology_group_count={threads + 1}"]
+    pinned = f"--task_topology_cpu_ids={','.join(map(str, cores[:threads]))}"
+    workers = pinned if len(cores) >= threads else f"--task_topology_group_count={threads + 1}"
+    return ["--device=local-task", workers, f"--task_worker_spin_us={SPIN_US}"]
 
 
 def module_arguments(manifest: Manifest, configuration: str, gate_input: int = 0) -> list[str]:
