@@ -41,6 +41,7 @@ DEPTHS = (20, 56, 110)
 CONFIGURATIONS = 12
 ROUNDS = 40
 SAMPLES = 16
+SETTLING_S = 0.05
 GEMM_SIDES = (256, 384, 768)
 """Sides of square matrices whose product is timed; the fastest is the machine's peak."""
 Call = Callable[[], Any]
@@ -48,20 +49,24 @@ Rounds = list[list[float]]
 """Latencies of single inferences, a list for each round."""
 
 
-def in_turn(
-    calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES, before: int = 8
-) -> dict[str, Rounds]:
-    """Seconds of single calls, all of one name together in every round, after a few that do not count."""
+def in_turn(calls: Mapping[str, Call], rounds: int = ROUNDS, samples: int = SAMPLES) -> dict[str, Rounds]:
+    """Seconds of single calls, all of one name together in every round, after some that do not count."""
     for call in calls.values():
-        for _ in range(5 * before):
-            call()
+        _settle(call, 5 * SETTLING_S)
     taken: dict[str, Rounds] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            for _ in range(before):  # until the workers of the library before it have stopped spinning
-                call()
+            _settle(call, SETTLING_S)
             taken[name].append([_timed(call) for _ in range(samples)])
     return taken
+
+
+def _settle(call: Call, seconds: float) -> None:
+    """Call until the workers of the library before it have stopped spinning."""
+    end = time.perf_counter() + seconds
+    call()
+    while time.perf_counter() < end:
+        call()
 
 
 def together(rounds: Rounds) -> list[float]:

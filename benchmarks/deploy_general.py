@@ -60,7 +60,7 @@ def measure_general(work: Path, target: str, names: Sequence[str] = tuple(NETWOR
         ours = Bundle(bundle)
         calls = {"depthdial": lambda b=ours, x=image[0]: b.logits(x, "c00")} | peers(folder, image, 1)
         same_logits(calls)
-        taken = in_turn(calls, ROUNDS, SAMPLES, 1)
+        taken = in_turn(calls, ROUNDS, SAMPLES)
         row["latencies"] = {
             library: {
                 "median_ms": statistics.median(together(rounds)) * 1e3,

@@ -265,7 +265,7 @@ def device_arguments(threads: int, cores: Sequence[int] = ()) -> list[str]:
 
     One thread is the caller's own: no worker, no wake-up; which core is for the caller to say (``taskset``). For more
     there is a worker on each core, or, where the system may move them, one worker more than threads. Before they sleep
-    they look for work for as long as the other's part may take longer. What is faster: docs/decisions.md, "Two threads".
+    they look for work for a while, as parts end about together. What is faster: docs/decisions.md, "Two threads".
     """
     if threads == 1:
         return ["--device=local-sync"]

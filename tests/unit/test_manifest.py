@@ -244,12 +244,9 @@ def test_arguments() -> None:
         "--expected_rtol=0.0001",
     ]
     assert device_arguments(1) == ["--device=local-sync"]
-    assert device_arguments(2) == ["--device=local-task", "--task_topology_group_count=3", "--task_worker_spin_us=5"]
-    assert device_arguments(2, (4, 6, 7)) == [
-        "--device=local-task",
-        "--task_topology_cpu_ids=4,6",
-        "--task_worker_spin_us=5",
-    ]
+    task, spin = "--device=local-task", "--task_worker_spin_us=5"
+    assert device_arguments(2) == [task, "--task_topology_group_count=3", spin]
+    assert device_arguments(2, (4, 6, 7)) == [task, "--task_topology_cpu_ids=4,6", spin]
     assert device_arguments(2, (4,)) == device_arguments(2)
     with pytest.raises(ArtefactError, match="no configuration c07; there are c00"):
         module_arguments(manifest, "c07")
