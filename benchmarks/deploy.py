@@ -42,6 +42,8 @@ CONFIGURATIONS = 12
 ROUNDS = 40
 SAMPLES = 16
 SETTLING_S = 0.05
+REST_S = 60
+"""Between compiling and timing: processors that were busy a minute ago are slower, two of them most."""
 GEMM_SIDES = (256, 384, 768)
 """Sides of square matrices whose product is timed; the fastest is the machine's peak."""
 Call = Callable[[], Any]
@@ -305,6 +307,7 @@ def measure(work: Path, target: str) -> Json:
         "packed": make_packed(folder, CONFIGURATIONS, target),
     }
     stored = storage(bundles)  # before this process maps the weights too, and shares their pages
+    time.sleep(REST_S)
     latencies = against_peers(folders)
     products = {side: latencies["resnet56 1t"].pop(f"GEMM {side}") for side in GEMM_SIDES}
     return {
