@@ -612,6 +612,7 @@ def test_half_the_time_is_judged_by_its_interval(
     assert re.search(said, found.here)
 
 
+@pytest.mark.slow
 def test_a_drop_that_is_exactly_the_bound_seldom_seems_to_hold() -> None:
     """Six configurations, each truly as much less accurate as the claim allows: 2.5 % of experiments may say "holds".
 

@@ -351,6 +351,7 @@ def test_inspect_and_run(case: tuple[Case, Path], tmp_path: Path) -> None:
     assert said.output == f"a.png\tclass{wanted}\n"
 
 
+@pytest.mark.slow
 def test_run_is_as_accurate_on_the_test_images_as_the_tables_say(tmp_path: Path) -> None:
     """Photographs of all shapes: one that was read otherwise would be another image."""
     import tarfile

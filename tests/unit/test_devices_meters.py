@@ -363,6 +363,7 @@ def test_a_command_that_prints_samples(tmp_path: Path, script: str, reason: str)
         assert energy.energy_mj == pytest.approx(8.0), energy.reasons
 
 
+@pytest.mark.slow
 def test_a_meter_that_floods_is_refused_and_ended(tmp_path: Path) -> None:
     program = tmp_path / "flood"
     program.write_text("#!/bin/sh\ntrap '' TERM HUP\necho $$ >\"$0.pid\"\nyes 4\n")

@@ -261,6 +261,7 @@ def test_the_interval_holds_what_repeated_experiments_would_give(seed: int) -> N
     assert (low, high) == median_interval(groups, 300, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 5, 10])
 def test_the_interval_covers_the_truth_as_often_as_it_says(count: int) -> None:
     generator = np.random.default_rng(count)

@@ -62,7 +62,7 @@ def saying(tmp_path: Path, *answers: str) -> Session:
         ("done -1 1.0 2.0 0 0 0", "expected 'done', got"),
         ("", "expected 'done', got ''"),
         ("\x1b[2Jdone 0", r"expected 'done', got '\[2Jdone 0'"),
-        ("x" * 200_000, "said a line without end: 'xxx"),
+        pytest.param("x" * 200_000, "said a line without end: 'xxx", marks=pytest.mark.slow),
     ],
 )
 def test_an_answer_that_makes_no_sense_is_an_error_in_words(tmp_path: Path, answer: str, why: str) -> None:

@@ -34,6 +34,7 @@ def test_the_lock_is_understood() -> None:
     assert closure({"beta-two"}, needs) == {"beta-two"}
 
 
+@pytest.mark.slow
 def test_environments_are_current() -> None:
     written = {path.name: path.read_text() for path in (ROOT / "envs").glob("*.yaml")}
     assert written == environments(), "run: python envs/pin.py"

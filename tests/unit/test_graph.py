@@ -21,10 +21,11 @@ from depthdial.deploy.calls import NORMALISATION_SCOPE, WEIGHTS_SCOPE
 from depthdial.deploy.compile import Compiler, target_flags
 from depthdial.deploy.core import Processor
 from depthdial.deploy.export import normalisation
-from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced, even_share
+from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced, shares
 from depthdial.deploy.graph.images import Image, chunks
 from depthdial.deploy.graph.layouts import stored
 from depthdial.deploy.graph.nodes import Graph, Node, read_graph, write_graph
+from depthdial.deploy.graph.text import Kernel
 from depthdial.deploy.graph.tiling import cut, needed_registers, parts_of
 from depthdial.deploy.graph.trace import trace
 from depthdial.deploy.graph.write import program
@@ -162,6 +163,7 @@ KINDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_of_layer_computes_what_pytorch_computes(kind: str, tmp_path: Path) -> None:
     same(KINDS[kind](), (3, 24, 24) if kind != "tokens" else (3, 16, 16), tmp_path)
@@ -172,6 +174,7 @@ def test_narrower_vectors_compute_the_same(cpu: str, tmp_path: Path) -> None:
     same(KINDS["depthwise"](), (3, 16, 16), tmp_path, Target(triple=HOST.triple, cpu=cpu))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cores", [2, 3])
 def test_parts_compute_the_whole(cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, channels and columns are shared, with and without a remainder; 36 channels leave 4 beside full vectors."""
@@ -349,9 +352,14 @@ def test_cores_have_equal_shares_of_the_convolutions_of_resnets(cpu: str, cores:
     stages = ((32, 16, 16, 1), (16, 16, 32, 2), (16, 32, 32, 1), (8, 32, 64, 2), (8, 64, 64, 1))
     for size, inside, outside, stride in stages:
         shape, one = convolution(size, inside, outside, 3, stride), core(cpu).model_copy(update={"cores": cores})
-        vectors = outside // one.floats
-        assert even_share({"rows": size, "channels": vectors}[shape.shared], cores)
-        assert shape.shared == "rows" or vectors // cores * one.floats % BLOCK == 0
+        found = cut(shape, one, Tiles(workers=cores))
+        rows = shape.shared == "rows"
+        whole, most = (size, found.rows) if rows else (outside // one.floats, found.vectors)
+        own = [shares(Kernel(one), part, cores, whole, most) for part in range(cores)]
+        begins = [min(first + start * tile for first, start, _, tile in tiles) for tiles in own]
+        assert begins == [part * whole // cores for part in range(cores)]
+        assert {sum((stop - start) * tile for _, start, stop, tile in tiles) for tiles in own} == {whole // cores}
+        assert rows or all(begin * one.floats % BLOCK == 0 for begin in begins)
 
 
 def test_what_a_variant_says_holds() -> None:
@@ -363,6 +371,7 @@ def test_what_a_variant_says_holds() -> None:
     assert parts_of(convolution(4, 8, 8, 1), one, Tiles()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cpu", "multiply"), [("x86-64-v4", "vfmadd"), ("x86-64-v3", "vfmadd"), ("cortex-a72", "fmla")]
 )

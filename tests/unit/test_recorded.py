@@ -137,6 +137,7 @@ def test_senseless_specifications_are_refused(spec: dict, message: str) -> None:
         TraceSpec.model_validate(spec)
 
 
+@pytest.mark.slow
 def test_the_longest_trace_with_the_shortest_regimes_is_drawn_soon() -> None:
     regimes = ({"value": 1, "dwell_s": 1}, {"value": 2, "dwell_s": 1})
     spec = TraceSpec.model_validate({"duration_h": 27, "step_s": 1, "deadlines": regimes})

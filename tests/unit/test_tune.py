@@ -72,6 +72,7 @@ def test_every_distinct_convolution_stands_alone() -> None:
     assert sum(counts.values()) == 8  # the classifier is one
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_tuning_on_this_machine_and_what_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -118,6 +119,7 @@ def test_what_was_found_is_what_is_compiled(tmp_path: Path) -> None:
     assert compiled_for("host", Target.model_validate(narrow)).way == "as variant narrow says"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_a_device_that_is_too_noisy_keeps_the_model(tmp_path: Path) -> None:
     device = Device(name="noisy", target="host", directory=str(tmp_path / "device"))

@@ -38,6 +38,7 @@ def asked(text: str, rule: str, resource: str) -> set[str]:
     return {dict(part.split("=", 1) for part in job.split(", ")).get(resource, "") for job in jobs}
 
 
+@pytest.mark.slow
 def test_jobs_ask_for_a_gpu_where_the_experiment_says_cuda(planned: str, tmp_path: Path) -> None:
     masks = "results/paper/cifar10/resnet20-sd/seed0/masks.parquet"
     paper = ("--configfile", "config/paper.yaml")

@@ -9,9 +9,10 @@ or groups need two loops only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
+from math import prod
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,11 +74,16 @@ class Convolution:
 
     @property
     def shared(self) -> str:
-        """Along which axis cores share the work: the larger of image and weights is read by one core only."""
-        weights = -(-self.outside // BLOCK) * BLOCK * self.groups * self.kernel[0] * self.runs[0] * self.runs[1]
-        if self.source.size < weights:
+        """Along which axis cores share the work: each reads its part alone of what is larger, image or weights."""
+        if self.source.size < prod(self.weights_shape):
             return "channels"
         return "rows" if self.out.height > 1 else "columns"
+
+    @property
+    def weights_shape(self) -> tuple[int, int, int, int]:
+        """(groups * blocks, rows, row of the filter, 16)."""
+        blocks = self.groups * -(-self.outside // BLOCK)
+        return blocks, self.kernel[0], self.runs[0] * self.runs[1], BLOCK
 
     @property
     def runs(self) -> tuple[int, int]:
@@ -104,6 +110,25 @@ def balanced(whole: int, most: int) -> list[tuple[int, int, int]]:
     return [piece for piece in found if piece[1] and piece[2]]
 
 
+Region = tuple[Index, Index, Index, int]
+"""(first, first step, last step, size) of tiles along an axis."""
+
+
+def shares(k: Kernel, part: Index | None, parts: int, whole: int, most: int) -> list[Region]:
+    """The tiles, of at most ``most``, that are this part's of ``parts``; all of them if ``part`` is None."""
+    if part is None:
+        return [(first, 0, count, size) for first, count, size in balanced(whole, most)]
+    if share := even_share(whole, parts):
+        own = k.product(part, share)
+        return [(k.sum(own, first), 0, count, size) for first, count, size in balanced(share, most)]
+    found: list[Region] = []
+    for first, count, size in balanced(whole, most):
+        ends = [k.product(k.sum(part, offset), count) for offset in (0, 1)]
+        start, stop = (k.add(f"arith.divui {k.index(end)}, {k.index(parts)} : index") for end in ends)
+        found.append((first, start, stop, size))
+    return found
+
+
 def convolved(k: Kernel, c: Convolution, cut: Cut) -> None:
     """The kernel of a convolution of any kind."""
     (depthwise if c.depthwise else dense)(k, c, cut)
@@ -112,26 +137,13 @@ def convolved(k: Kernel, c: Convolution, cut: Cut) -> None:
 def dense(k: Kernel, c: Convolution, cut: Cut) -> None:
     """The kernel of a convolution. Arguments: source, weights (groups * blocks, rows, row, 16), finishes, result."""
     lanes = k.lanes
-    blocks = -(-c.outside // BLOCK)
-    weights_shape = (c.groups * blocks, c.kernel[0], c.runs[0] * c.runs[1], BLOCK)
-    source, weights = k.argument(*c.source.shape), k.argument(*weights_shape)
+    source, weights = k.argument(*c.source.shape), k.argument(*c.weights_shape)
     finisher = Finisher(k, c.finishes, c.out)
     part = k.add("stream.dispatch.workgroup.id[0] : index") if cut.parts > 1 else None
     finisher.border(part, lanes)
-    shared = c.shared
 
-    def regions(axis: str, whole: int, most: int) -> Iterator[tuple[Index, Index, Index, int]]:
-        """(first, first step, last step, size) of the tiles along an axis that are this part's."""
-        if part is None or axis != shared:
-            yield from ((first, 0, count, size) for first, count, size in balanced(whole, most))
-        elif share := even_share(whole, cut.parts):
-            own = k.product(part, share)
-            yield from ((k.sum(own, first), 0, count, size) for first, count, size in balanced(share, most))
-        else:
-            for first, count, size in balanced(whole, most):
-                ends = [k.product(k.sum(part, offset), count) for offset in (0, 1)]
-                start, stop = (k.add(f"arith.divui {end}, {k.index(cut.parts)} : index") for end in ends)
-                yield first, start, stop, size
+    def regions(axis: str, whole: int, most: int) -> list[Region]:
+        return shares(k, part if axis == c.shared else None, cut.parts, whole, most)
 
     def channels(group: Index) -> None:
         pieces = chunks(c.outside, lanes)
@@ -145,7 +157,7 @@ def dense(k: Kernel, c: Convolution, cut: Cut) -> None:
             k.each(start, stop, 1, piece)
         if rest := pieces[full:]:
             vectors: list[tuple[Index, int]] = list(rest)
-            k.first(part if shared == "channels" else None, lambda: rows(vectors, group))
+            k.first(part if c.shared == "channels" else None, lambda: rows(vectors, group))
 
     def rows(vectors: list[tuple[Index, int]], group: Index) -> None:
         for first, start, stop, size in regions("rows", c.out.height, cut.rows):
@@ -160,7 +172,7 @@ def dense(k: Kernel, c: Convolution, cut: Cut) -> None:
 
             def piece(step: str, first: Index = first, size: int = size) -> None:
                 column = k.sum(k.product(step, size), first)
-                _tile(c, k, (source, weights, weights_shape), finisher, vectors, group, (row, column), (high, size))
+                _tile(c, k, (source, weights), finisher, vectors, group, (row, column), (high, size))
 
             k.each(start, stop, 1, piece)
 
@@ -203,7 +215,7 @@ def products(
 def _tile(
     c: Convolution,
     k: Kernel,
-    arguments: tuple[str, str, tuple[int, ...]],
+    arguments: tuple[str, str],
     finisher: Finisher,
     vectors: list[tuple[Index, int]],
     group: Index,
@@ -211,7 +223,7 @@ def _tile(
     size: tuple[int, int],
 ) -> None:
     """Sums of ``size`` pixels from ``at`` on, and of ``vectors`` (first channel in the group, lanes); stored."""
-    source, weights, weights_shape = arguments
+    source, weights = arguments
     blocks = -(-c.outside // BLOCK)
     pixels = [(y, x) for y in range(size[0]) for x in range(size[1])]
     base_row = k.sum(k.product(at[0], c.stride[0]), c.top)
@@ -243,7 +255,7 @@ def _tile(
                 place = k.index(k.sum(value, first))
                 return (
                     f"vector.load {weights}[{k.index(block)}, {y}, {place}, {k.index(lane)}] : "
-                    f"{buffer(*weights_shape)}, {vector(lanes)}"
+                    f"{buffer(*c.weights_shape)}, {vector(lanes)}"
                 )
 
             def pixel(value: str, at: int) -> str:
