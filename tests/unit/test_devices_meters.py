@@ -404,6 +404,7 @@ def test_nvml_is_read_by_the_devices_own_program(tmp_path: Path, monkeypatch: py
         meter.close()
 
 
+@pytest.mark.slow
 def test_clock_heat_and_throttling_are_seen(tmp_path: Path) -> None:
     cpu = "devices/system/cpu/cpu0"
     tree(

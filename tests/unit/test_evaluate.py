@@ -156,6 +156,7 @@ def most_alive(engine: Engine, masks: list[Mask], images: Tensor, labels: Tensor
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_activations_alive_stay_below_the_bound(net, data, group, monkeypatch):
     calibration, images, labels = data

@@ -169,6 +169,7 @@ def test_every_kind_of_layer_computes_what_pytorch_computes(kind: str, tmp_path:
     same(KINDS[kind](), (3, 24, 24) if kind != "tokens" else (3, 16, 16), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v2"])
 def test_narrower_vectors_compute_the_same(cpu: str, tmp_path: Path) -> None:
     same(KINDS["depthwise"](), (3, 16, 16), tmp_path, Target(triple=HOST.triple, cpu=cpu))

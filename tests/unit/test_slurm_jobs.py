@@ -72,6 +72,7 @@ def test_a_job_that_does_not_end_is_not_called_cancelled(
     assert "have not ended: 7" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_scancel_that_hangs_is_not_waited_for(
     site: Path, head: Head, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_scancel_that_hangs_is_not_waited_for(
     assert "have not ended" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_slurm_that_does_not_answer_is_asked_again_then_refused(site: Path, head: Head) -> None:
     refusing = "echo 'Unable to contact slurm controller' >&2; exit 1"
     plant(site, "squeue", refusing)

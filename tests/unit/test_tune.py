@@ -104,6 +104,7 @@ def test_tuning_on_this_machine_and_what_is_kept(
     assert kept_findings(kept) == {}
 
 
+@pytest.mark.slow
 def test_what_was_found_is_what_is_compiled(tmp_path: Path) -> None:
     own = Cut(rows=1, columns=1, vectors=1)
     found = {name: judged({own: [1.0]}) for name in distinct(GRAPH, processor(HOST))[0]}
