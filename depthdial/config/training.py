@@ -19,12 +19,14 @@ class Sandwich(Section):
     every: int = Field(default=1, ge=1)
     """From then on every so many steps is a sandwich; those between are steps of Stochastic Depth."""
     smallest: int = Field(default=3, ge=0)
-    """Blocks that the smallest network keeps, spread evenly: with 3, the first of each stage."""
+    """Blocks that the smallest network keeps, spread evenly; nested, as many in each stage, but the stage's first ones.
+    With 3 in He's networks, the first of each stage."""
     random: int = Field(default=1, ge=0)
     """Random networks per sandwich."""
     draw: Literal["survival", "nested"] = "nested"
-    """How those are drawn: `nested` keeps the first blocks of every stage, one to all of them with equal probability
-    (the elastic depth of Cai et al. 2020, section 3.2); `survival` as Stochastic Depth draws them, from all masks."""
+    """How those are drawn: `nested` keeps the first blocks of every stage, from the smallest network's number (at least
+    one) up to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2); `survival` as
+    Stochastic Depth draws them, from all masks."""
     distil: bool = True
     """Whether all but the full network learn from its outputs instead of from the labels."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -20,14 +21,25 @@ def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) ->
     n = net.description.n_units
     kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
     smallest = tuple(index in kept for index in range(n))
-    draw = nested_gates if sandwich.draw == "nested" else Dial.draw_gates
-    return [(True,) * n, smallest, *(draw(net, generator) for _ in range(sandwich.random))]
-
-
-def nested_gates(net: Dial, generator: torch.Generator) -> tuple[bool, ...]:
-    """Gates of a network that keeps the first blocks of every stage, one to all of them with equal probability."""
+    if sandwich.draw == "survival":
+        return [(True,) * n, smallest, *(net.draw_gates(generator) for _ in range(sandwich.random))]
     stages = net.description.stages
-    depths = [int(torch.randint(1, units + 1, (), generator=generator)) for units in stages]
+    ends = list(itertools.accumulate(stages, initial=0))
+    least = [sum(smallest[start:end]) for start, end in itertools.pairwise(ends)]
+    drawn = (nested_depths(stages, least, generator) for _ in range(sandwich.random))
+    return [(True,) * n, *(first_blocks(stages, depths) for depths in (least, *drawn))]
+
+
+def nested_depths(stages: Sequence[int], least: Sequence[int], generator: torch.Generator) -> list[int]:
+    """Blocks to keep of every stage, from the smallest network's (at least one) to all with equal probability."""
+    return [
+        int(torch.randint(max(1, low), units + 1, (), generator=generator))
+        for units, low in zip(stages, least, strict=True)
+    ]
+
+
+def first_blocks(stages: Sequence[int], depths: Sequence[int]) -> tuple[bool, ...]:
+    """Gates of the network that keeps the first blocks of every stage."""
     return tuple(place < depth for units, depth in zip(stages, depths, strict=True) for place in range(units))
 
 

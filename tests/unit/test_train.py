@@ -1,6 +1,7 @@
 """Training: deterministic, resumable, and saving the work of closed blocks."""
 
 import copy
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,15 @@ def test_nested_networks_keep_the_first_blocks_of_every_stage() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = {sandwich_gates(small_net(), Sandwich(draw="nested"), generator)[2] for _ in range(100)}
     assert drawn == {(True, a, True, b, True, c) for a in (True, False) for b in (True, False) for c in (True, False)}
+
+
+def test_nested_networks_are_between_the_smallest_and_the_full_one() -> None:
+    """The smallest is one of the nested, so that what it teaches a block agrees with what the others ask of it."""
+    net = dial(Architecture(26, 4, 1, 8, 3).describe(), Survival().probabilities(12))
+    gates = [sandwich_gates(net, Sandwich(smallest=6), torch.Generator().manual_seed(seed)) for seed in range(100)]
+    assert {each[1] for each in gates} == {(True, True, False, False) * 3}
+    depths = {tuple(sum(each[2][stage : stage + 4]) for stage in (0, 4, 8)) for each in gates}
+    assert depths == set(itertools.product((2, 3, 4), repeat=3))
 
 
 @pytest.mark.parametrize("distil", [True, False])
