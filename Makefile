@@ -19,7 +19,7 @@ demo: env  ## run the default experiment and name its report and figures
 	@snakemake --cores all --rerun-incomplete --configfile $(CONFIG)
 	@$(BIN)/depthdial results $(CONFIG)
 
-publish: env  ## run CIFAR-10 (hours) and write docs/results.md with its tables and figures
+publish: env  ## run CIFAR-10 (hours) and write docs/results/cifar10.md with its tables and figures
 	@$(BIN)/depthdial config check $(PUBLISHED)
 	@snakemake --cores all --rerun-incomplete --configfile $(PUBLISHED)
 	@$(BIN)/depthdial publish $(PUBLISHED)

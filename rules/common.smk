@@ -18,7 +18,7 @@ from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_fi
 from depthdial.files import sha256_file
 from depthdial.layout import Place
 from depthdial.networks.description import read_description
-from depthdial.report.contents import device_parts, dial_parts, of_the_paper, recipe_tables
+from depthdial.report.contents import device_parts, dial_parts, of_the_paper, recipe_tables, worths
 from depthdial.runs.job_states import first_words, unknown_is_long
 from depthdial.runs.locks import release_stale_locks
 from depthdial.runs.machine import lacks

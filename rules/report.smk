@@ -74,8 +74,9 @@ rule write_results:
         dials=dial_parts(STUDY),
         recipes=recipe_tables(STUDY),
         paper=of_the_paper(STUDY),
+        worths=worths(STUDY),
         captions=CAPTIONS,
-        code=code_digest("depthdial.report.results"),
+        code=code_digest("depthdial.report.results", "depthdial.report.worth"),
     script:
         "../workflow_scripts/write_results.py"
 

@@ -8,6 +8,7 @@ from depthdial.devices.processors import kind_of, this_processor, title
 from depthdial.devices.records import read_records
 from depthdial.files import write_text
 from depthdial.report.results import Origin, Part, recipe_names, results_page
+from depthdial.report.worth import worth
 from depthdial.runs.logs import configure_logging
 from depthdial.runs.provenance import git_commit, versions
 
@@ -36,13 +37,14 @@ def main(smk: Any) -> None:
         parts.append(part(2, **{**first, "heading": f"{dial['title']}: {first['heading']}"}))
         parts += [part(3, **table) for table in others]
     parts.append(part(2, "The networks", smk.input.networks, everything, []))
-    introduction = (
+    folder = Path(smk.output.page).parent
+    origin_of_all = (
         f"Written by the workflow: `{smk.params.command}`, then `{smk.params.publish}`. Masks are chosen on the "
         "validation split; the test split is read once, for what was chosen. "
         f"Made with {made_with()} on {this_processor()}, at commit {git_commit()}; the networks at the commits in the "
         "last table. Below every table stand its CSV and what made it."
     )
-    folder = Path(smk.output.page).parent
+    introduction = f"{worth(smk.params.worths, folder)}\n\n{origin_of_all}"
     write_text(smk.output.page, results_page(smk.params.title, introduction, parts, folder, smk.params.captions))
 
 

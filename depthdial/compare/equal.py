@@ -7,19 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from depthdial.compare.runs import Trained, bits
+from depthdial.compare.runs import TRAINED, Trained
+from depthdial.compare.tested import accuracies_of, between, on_same_images, over
 from depthdial.networks.configurations import FULL
-from depthdial.statistics.intervals import (
-    NAN,
-    NOTHING,
-    Interval,
-    difference,
-    mean,
-    measured_ratio,
-    paired,
-    same_images,
-    share,
-)
+from depthdial.statistics.intervals import NAN, Interval, mean, measured_ratio, paired
 
 Row = dict[Any, Any]
 
@@ -44,40 +35,41 @@ def equal_macs(dials: Sequence[Trained], controls: Sequence[Trained], statics: S
     (the best configuration of no more MACs after fine-tuning, if there was any), static, stochastic and constant (full
     networks as trained). Differences in accuracy: to_static, finetuned_to_static, to_constant, to_skipped, and
     full_to_full of stochastic to constant (trained apart: Welch); finetuning_gain and to_stochastic (the same trained
-    networks: paired). seeds_off_front: those in which a mask of fewer MACs is at least as accurate on validation, which
-    only befalls the full network, since the others were chosen.
+    networks: paired). Of one seed the test images are the repetitions: Wilson's intervals, and differences on the same
+    images. seeds_off_front: those in which a mask of fewer MACs is at least as accurate on validation, which only
+    befalls the full network, since the others were chosen.
     """
     by_name = {name: [run for run in statics if run.network == name] for name in {run.network for run in statics}}
-    stochastic = [run.accuracy("as trained") for run in dials]
-    constant = [run.accuracy("as trained") for run in controls]
-    budgets = dials[0].tested[dials[0].tested["budget"] != "as trained"].sort_values("budget_macs", ascending=False)
+    stochastic = [run.tested_at(TRAINED) for run in dials]
+    constant = [run.tested_at(TRAINED) for run in controls]
+    budgets = dials[0].tested[dials[0].tested["budget"] != TRAINED].sort_values("budget_macs", ascending=False)
     rows = []
     for budget, macs in zip(budgets["budget"], budgets["budget_macs"], strict=True):
-        dial = [run.accuracy(budget) for run in dials]
-        skipped = [run.accuracy(budget) for run in controls]
-        static = [run.accuracy("as trained") for run in by_name.get(budget, [])]
-        tuned = [run.finetuned_accuracy(macs) for run in dials if run.finetuned is not None]
+        dial = [run.tested_at(budget) for run in dials]
+        skipped = [run.tested_at(budget) for run in controls]
+        static = [run.tested_at(TRAINED) for run in by_name.get(budget, [])]
+        tuned = [run.finetuned_at(macs) for run in dials if run.finetuned is not None]
         used = [run.tested.loc[run.tested["budget"] == budget, "macs"].mean() for run in dials]
         rows.append(
             {
                 "budget": budget,
                 "budget_macs": int(macs),
                 "dial_macs": mean(used).value,
-                "seeds": mean(dial).n,
+                "seeds": mean(accuracies_of(dial)).n,
                 "seeds_off_front": sum(run.off_front(budget) for run in dials),
-                **share(dial).columns("dial"),
-                **share(tuned).columns("finetuned"),
-                **share(static).columns("static"),
-                **share(stochastic).columns("stochastic"),
-                **share(constant).columns("constant"),
-                **share(skipped).columns("control_skipped"),
-                **paired(tuned, dial if tuned else []).columns("finetuning_gain"),
-                **difference(dial, static).columns("to_static"),
-                **difference(tuned, static).columns("finetuned_to_static"),
-                **difference(dial, constant).columns("to_constant"),
-                **paired(dial, stochastic).columns("to_stochastic"),
-                **difference(dial, skipped).columns("to_skipped"),
-                **difference(stochastic, constant).columns("full_to_full"),
+                **over(dial).columns("dial"),
+                **over(tuned).columns("finetuned"),
+                **over(static).columns("static"),
+                **over(stochastic).columns("stochastic"),
+                **over(constant).columns("constant"),
+                **over(skipped).columns("control_skipped"),
+                **between(tuned, dial if tuned else [], paired).columns("finetuning_gain"),
+                **between(dial, static).columns("to_static"),
+                **between(tuned, static).columns("finetuned_to_static"),
+                **between(dial, constant).columns("to_constant"),
+                **between(dial, stochastic, paired).columns("to_stochastic"),
+                **between(dial, skipped).columns("to_skipped"),
+                **between(stochastic, constant).columns("full_to_full"),
             }
         )
     return pd.DataFrame(rows)
@@ -109,7 +101,9 @@ def equal_time(
             row |= {"n_test": tested["n_test"]} | _accuracy(tested, "dial")
             for rival, column in ((static, "static"), (control, "constant")):
                 other = None if rival is None else rival.as_trained
-                row |= (_accuracy(other, column) if other else {}) | _same_images(tested, other).columns(f"to_{column}")
+                row |= (_accuracy(other, column) if other else {}) | on_same_images(tested, other).columns(
+                    f"to_{column}"
+                )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -140,8 +134,8 @@ def configurations(
             | _timed(row, full)
             | {"latency_p99_ms": row["latency_p99_ms"], "n_inferences": row["n_inferences"]}
             | _measured(row, "energy", "mj").columns("energy_mj")
-            | _same_images(tested, whole if ours and name != FULL else None).columns("to_full")
-            | _same_images(tested, constant if ours else None).columns("to_constant")
+            | on_same_images(tested, whole if ours and name != FULL else None).columns("to_full")
+            | on_same_images(tested, constant if ours else None).columns("to_constant")
         )
     return pd.DataFrame(rows)
 
@@ -177,10 +171,3 @@ def _timed(row: Row, full: Row) -> Row:
 def _accuracy(tested: Row, name: str) -> Row:
     """Test accuracy with Wilson's interval."""
     return {name: tested["test_accuracy"], f"{name}_low": tested["low"], f"{name}_high": tested["high"]}
-
-
-def _same_images(tested: Row, other: Row | None) -> Interval:
-    """Difference in test accuracy to another network on the same images; nothing where there is no other."""
-    if other is None:
-        return NOTHING
-    return same_images(*(bits(one["correct"], one["n_test"]) for one in (tested, other)))

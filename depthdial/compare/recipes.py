@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from depthdial.compare.runs import Trained, by_network
+from depthdial.compare.tested import over
 from depthdial.compare.training import seconds, work
 from depthdial.networks.configurations import ConfigurationSet
 from depthdial.networks.masks import Mask
@@ -18,7 +19,8 @@ from depthdial.statistics.intervals import Interval, mean, paired, share
 
 
 def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], sampled: int) -> pd.DataFrame:
-    """A row per dial (``runs`` are of all dials and seeds), by depth, then as listed; means over seeds with intervals.
+    """A row per dial (``runs`` are of all dials and seeds), by depth, then as listed; means over seeds with intervals
+    (test accuracies of one seed: Wilson's).
 
     ``settings`` has, by name, everything that a network's training was told. Columns: depth, width, network, differs
     (the settings in which dials of this shape are not alike), epochs, seeds, mmacs and seconds (what training cost);
@@ -43,7 +45,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
                 "seeds": len(dial),
                 "mmacs": mean(map(work, dial)).value,
                 **mean(map(seconds, dial)).columns("seconds"),
-                **share(run.accuracy("full") for run in dial).columns("full"),
+                **over([run.tested_at("full") for run in dial]).columns("full"),
                 **{
                     key: value
                     for part in _shares(first)
@@ -61,7 +63,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
 
 
 def _at(dial: Sequence[Trained], part: str) -> Interval:
-    return share(run.accuracy(f"{part} %") for run in dial)
+    return over([run.tested_at(f"{part} %") for run in dial])
 
 
 def front_hypervolume(run: Trained) -> float:

@@ -19,6 +19,8 @@ from depthdial.networks.configurations import ConfigurationSet, read_configurati
 from depthdial.networks.description import WEIGHTS, Description
 
 FINETUNED = "finetuned.json"
+TRAINED = "as trained"
+"""The full network with the BatchNorm statistics of its training, among the budgets that are tested."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Trained:
         if self.role != "static":
             return read_table(self.folder / "budgets.parquet")
         table = read_table(self.folder / "test.parquet").rename(columns={"name": "budget"})
-        return table.assign(budget="as trained", budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
+        return table.assign(budget=TRAINED, budget_macs=self.arch.full_macs, macs=self.arch.full_macs)
 
     @cached_property
     def configurations(self) -> ConfigurationSet:
@@ -113,11 +115,11 @@ class Trained:
         """Its configurations with the validation accuracies of the weights that are deployed."""
         return self.finetuned or self.configurations
 
-    def finetuned_accuracy(self, macs: float) -> float:
-        """Test accuracy of the fine-tuned configuration of at most ``macs`` that is best on validation."""
+    def finetuned_at(self, macs: float) -> dict[Any, Any] | None:
+        """The test of the fine-tuned configuration of at most ``macs`` that is best on validation; None if none is."""
         assert self.finetuned is not None
         best = self.finetuned.best(lambda one: one.macs <= macs)
-        return float(self.tested_configuration(best.name)["test_accuracy"]) if best else float("nan")
+        return self.tested_configuration(best.name) if best else None
 
     def tested_configuration(self, name: str) -> dict[Any, Any]:
         """The row of one configuration in ``test.parquet``."""
@@ -127,8 +129,14 @@ class Trained:
     @property
     def as_trained(self) -> dict[Any, Any]:
         """What the full network, as it came out of training, is tested to be: a row of ``tested``."""
-        found: dict[Any, Any] = self.tested.query("budget == 'as trained'").to_dict("records")[0]
+        found = self.tested_at(TRAINED)
+        assert found is not None
         return found
+
+    def tested_at(self, budget: str) -> dict[Any, Any] | None:
+        """The row of ``tested`` at a budget; None if no mask is that cheap."""
+        found: list[dict[Any, Any]] = self.tested[self.tested["budget"] == budget].to_dict("records")
+        return found[0] if found else None
 
     def off_front(self, budget: str) -> bool:
         """Whether a mask of fewer MACs is at least as accurate on validation as the one tested at a budget."""
@@ -141,11 +149,6 @@ class Trained:
     def read(self, name: str) -> pd.DataFrame:
         """One of its other tables."""
         return read_table(self.folder / name)
-
-    def accuracy(self, budget: str) -> float:
-        """Test accuracy at a budget; NaN if no mask is that cheap."""
-        found = self.tested.loc[self.tested["budget"] == budget, "test_accuracy"]
-        return float(found.iloc[0]) if len(found) else float("nan")
 
 
 def trained_networks(paths: Iterable[str | Path]) -> list[Trained]:

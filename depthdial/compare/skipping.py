@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from depthdial.compare.runs import Trained, bits
-from depthdial.statistics.intervals import NOTHING, Interval, difference, same_images, share
+from depthdial.statistics.intervals import NOTHING, Interval, difference, paired, same_images, share
 
 ALL = "all"
 """The row over all masks, whatever they skip."""
@@ -62,13 +62,23 @@ def apart(run: Trained, skipped: object) -> Interval:
     return same_images(right[chosen.argmax(), 1::2], right[chosen.argmin(), 1::2])
 
 
+def on_same_masks(dial: Trained, control: Trained, skipped: object) -> Interval:
+    """Mean difference of two networks over the same random masks; paired t over the masks."""
+    assert dial.samples is not None
+    assert control.samples is not None
+    both = dial.samples.merge(control.samples, on=["mask", "kept"])
+    both = both[dial.arch.n_units - both["kept"] == skipped]
+    return paired(both["val_accuracy_x"], both["val_accuracy_y"])
+
+
 def skipping(dials: Sequence[Trained], controls: Sequence[Trained]) -> pd.DataFrame:
     """A row per number of skipped blocks, then one over all masks; means over seeds on the validation split.
 
     Columns: skipped, masks (of the first seed), complete (all masks of all seeds are evaluated), sampled (the same
     random ones of all), seeds; dial_best, dial_median, dial_mean, dial_worst, dial_spread and the same of the control,
     with intervals; difference_best and difference_mean (dial - control; Welch), only where complete or sampled: the
-    masks of two searches are not comparable. Of one seed dial_apart is the spread with its interval over images.
+    masks of two searches are not comparable. Of one seed difference_mean of random masks has its interval over those
+    masks, and dial_apart is the spread with its interval over images.
     """
     ours, theirs = [by_skipped(run) for run in dials], [by_skipped(run) for run in controls]
     rows = []
@@ -90,6 +100,8 @@ def skipping(dials: Sequence[Trained], controls: Sequence[Trained]) -> pd.DataFr
             alike = row["complete"] or row["sampled"]
             between = difference(values["dial", name], values["control", name]) if alike else NOTHING
             row |= between.columns(f"difference_{name}")
+        if row["sampled"] and len(dials) == len(controls) == 1:
+            row |= on_same_masks(dials[0], controls[0], skipped).columns("difference_mean")
         row |= (apart(dials[0], skipped) if len(dials) == 1 else NOTHING).columns("dial_apart")
         rows.append(row)
     return pd.DataFrame(rows)

@@ -38,7 +38,9 @@ def results(
 
 def publish(
     file: Annotated[Path, typer.Argument(metavar="CONFIG")] = Path("config/cifar10.yaml"),
-    to: Annotated[Path, typer.Option(help="The folder that gets results.md and results/.")] = Path("docs"),
+    to: Annotated[
+        Path, typer.Option(help="The folder that gets the page and its files, named as the experiment.")
+    ] = Path("docs/results"),
 ) -> None:
     """Copy the page of results of the experiment that CONFIG describes, and the tables and figures that it shows."""
     from depthdial.config.load import read_experiment

@@ -57,6 +57,23 @@ def device_parts(study: Study) -> list[dict[str, Any]]:
     ]
 
 
+def worths(study: Study) -> list[dict[str, str]]:
+    """What the first paragraph of the results says of each dial on the first device: title, network and tables."""
+    name, device = next(iter(study.devices.items()))
+    return [
+        {
+            "title": _title(study, dial),
+            "network": dial.network,
+            "device": device.label,
+            "recipes": Place(dial.experiment, dial.dataset).table("recipes"),
+            "equal_macs": dial.table("equal_macs"),
+            "equal_time": Place(dial.experiment, dial.dataset, dial.network, name).table("equal_time"),
+            "configurations": Place(dial.experiment, dial.dataset, dial.network, name).table("configurations"),
+        }
+        for dial in dials(study.experiment)
+    ]
+
+
 def _title(study: Study, dial: Place) -> str:
     return f"{dial.network} on {study.experiment.dataset(dial.dataset).label}"
 

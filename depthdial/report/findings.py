@@ -25,7 +25,7 @@ ONE_SEED = (
     "not over seeds; the tables at equal MACs have all seeds."
 )
 
-HARDER = "Harder images: docs/results.md (ResNet-20 on CIFAR-10, three seeds) and docs/resnet32/results.md (ResNet-32)."
+HARDER = "Harder images: docs/results/cifar10.md (ResNet-20 on CIFAR-10, three seeds) and the pages beside it."
 """Where the results on other data sets than the digits are."""
 
 
@@ -94,7 +94,7 @@ def further_sentences(configurations: pd.DataFrame, equal_time: pd.DataFrame, di
         ]
     else:
         said = ["On the validation images every faster configuration is less accurate than the full network."]
-    said += [_against(static, finding) for static, finding in against_static(equal_time).items()]
+    said += [against(static, finding) for static, finding in against_static(equal_time).items()]
     static = static_as_good(configurations, equal_time)
     if easy and static is not None:
         said.append(for_trying_out(static))
@@ -110,7 +110,7 @@ def for_trying_out(found: Finding) -> str:
     )
 
 
-def _against(static: str, found: Finding | None) -> str:
+def against(static: str, found: Finding | None) -> str:
     """The configuration that validation prefers among those no slower than a static network, judged on test."""
     if found is None:
         return f"No configuration is as fast as the static {static}."

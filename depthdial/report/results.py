@@ -22,13 +22,15 @@ SENTENCES = {
     "the 95 % interval lies wholly on one side; what was not checked is named as such.",
     "equal_macs": "Test accuracy of the mask that is most accurate on the validation split at no more than each budget "
     "of MACs; means over the seeds, which are the repetitions. Intervals are 95 %: Student's t for means, Welch's for "
-    "differences of networks trained apart, paired t for the dial against its own full network.",
+    "differences of networks trained apart, paired t for the dial against its own full network. Of one seed the test "
+    "images are the repetitions: Wilson's intervals, differences on the same images (Agresti and Min); what they say "
+    "is about these networks alone.",
     "equal_time": "The configuration that is most accurate on the validation split among those measured no slower than "
     "each budget; the budgets are the static networks' medians and shares of the full network's. Test accuracy of one "
     "seed with Wilson's interval; differences are on the same images (Agresti and Min, 95 %).",
     "skipping": "Validation accuracy over all masks that skip so many blocks; of a network too deep for that over "
     "those that a search asked for, or random ones where the table says so. Means over the seeds with 95 % intervals "
-    "(Student's t; differences Welch's t).",
+    "(Student's t; differences Welch's t; of one seed over the same random masks).",
     "rankings": "The front that each strategy of search finds, as a share of the true hypervolume; of a network too "
     "deep to evaluate all masks, as a share of what all strategies found together. Means over the training seeds with "
     "95 % intervals (Student's t; against sensitivity paired by seed). Of strategies that draw lots the median over "
@@ -39,7 +41,7 @@ SENTENCES = {
     "recipes": "Dials of the same shape that were trained differently. Test accuracy of the best mask at each share of "
     "the MACs (chosen on validation); hypervolume of the validation front; the mean of all masks, where all are "
     "evaluated; and, of the seed that is deployed, the same sampled masks with BatchNorm recalibrated for each and as "
-    "trained. Means over the seeds with 95 % intervals (Student's t).",
+    "trained. Means over the seeds with 95 % intervals (Student's t; test accuracies of one seed: Wilson's).",
     "networks": "Every trained network. The metadata of the weights, whole: {metadata}.",
 }
 """What is said before each table."""
@@ -108,17 +110,19 @@ def moved(page: str, folder: str) -> str:
 
 
 def publish(folder: Path, to: Path) -> list[Path]:
-    """Copy the page of results in ``folder`` and what it links to: ``to``/results.md and ``to``/results/; returns them.
+    """Copy an experiment's page of results and what it links to; returns the copies.
 
-    What an earlier page left in ``to``/results goes.
+    ``folder`` is named as the experiment; the page becomes ``to``/<experiment>.md, its files lie in
+    ``to``/<experiment>/, from which what an earlier page left goes.
     """
-    page = (folder / "results.md").read_text(encoding="utf-8")
-    with atomic_folder(to / "results") as temporary:
-        for name in linked(page):
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, temporary / name)
-    write_text(to / "results.md", moved(page, "results"))
-    return [to / "results.md", *(to / "results" / name for name in linked(page))]
+    page, name = (folder / "results.md").read_text(encoding="utf-8"), folder.name
+    beside, files = to / name, linked(page)
+    with atomic_folder(beside) as temporary:
+        for file in files:
+            (temporary / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / file, temporary / file)
+    write_text(to / f"{name}.md", moved(page, name))
+    return [to / f"{name}.md", *(beside / file for file in files)]
 
 
 def recipe_names(networks: pd.DataFrame, names: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ def shown(number: str, value: float) -> bool:
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     """A page of results published from planted networks."""
-    folder = tmp_path / "run"
+    folder = tmp_path / "run/made-up"
     dials = [plant(tmp_path, "dial", "dial", seed, 14, {"1" * 6: 0.9 + 0.01 * seed}) for seed in (0, 1)]
     control = [plant(tmp_path, "control", "control", 0, 14, {"1" * 6: 0.9})]
     statics = [plant(tmp_path, "small", "static", seed, 8, {"111": 0.8 + 0.011 * seed}) for seed in (0, 1)]
@@ -87,20 +87,20 @@ def published(tmp_path: Path) -> Path:
     ]
     page = results_page("Results", "An introduction.", parts, folder, {"equal": "A caption."})
     (folder / "results.md").write_text(page)
-    old = tmp_path / "docs/results/old.csv"
+    old = tmp_path / "docs/made-up/old.csv"
     old.parent.mkdir(parents=True)
     old.write_text("from an earlier run")
     publish(folder, tmp_path / "docs")
     assert not old.exists()
-    return tmp_path / "docs/results.md"
+    return tmp_path / "docs/made-up.md"
 
 
 def test_a_published_page_agrees_with_its_files(published: Path) -> None:
     assert disagreements(published) == []
     text = published.read_text()
     assert text.count("Seeds 0, 1; recipe brief; a machine; `snakemake all` at 0123456789ab.") == 5
-    assert "![A caption.](results/figures/equal.png)" in text
-    assert "[networks.json](results/tables/networks.json)" in text
+    assert "![A caption.](made-up/figures/equal.png)" in text
+    assert "[networks.json](made-up/tables/networks.json)" in text
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,17 @@ def test_a_changed_page_is_noticed(published: Path, pattern: str, change: str) -
 
 
 def test_a_changed_or_missing_file_is_noticed(published: Path) -> None:
-    path = published.parent / "results/tables/training.csv"
+    path = published.parent / "made-up/tables/training.csv"
     table = pd.read_csv(path)
     table["seconds"] += 3
     table.to_csv(path, index=False)
     assert any("training.csv: processor time" in problem for problem in disagreements(published))
-    (published.parent / "results/figures/equal.png").unlink()
-    assert "results/figures/equal.png is not there" in disagreements(published)
+    (published.parent / "made-up/figures/equal.png").unlink()
+    assert "made-up/figures/equal.png is not there" in disagreements(published)
 
 
 def test_the_results_of_this_repository_agree_with_their_files() -> None:
-    assert [problem for page in DOCS.rglob("results.md") for problem in disagreements(page)] == []
+    assert [problem for page in (DOCS / "results").glob("*.md") for problem in disagreements(page)] == []
 
 
 def test_publishing_needs_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

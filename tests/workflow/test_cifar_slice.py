@@ -104,6 +104,10 @@ def test_the_experiment_runs_to_its_end_on_a_slice(tmp_path: Path) -> None:
     page = (results / "report.html").read_text()
     assert "Paper and here" in page
     assert "no ResNet-110 in this experiment" in page
-    publish(results, place / "published")
-    assert disagreements(place / "published/results.md") == []
-    assert len(pd.read_json(place / "published/results/tables/networks.json")) == len(names)
+    page, *files = publish(results, place / "published")
+    assert disagreements(page) == []
+    first = page.read_text().split("\n\n")[1]
+    assert "To halve the time of the original: " in first
+    assert "At no more MACs than " in first
+    metadata = next(path for path in files if path.name == "networks.json")
+    assert len(pd.read_json(metadata)) == len(names)
