@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from depthdial.compare.claims import DROP, FAILS, HOLDS, OPEN, UNCHECKED, Claim, Evidence, claims, time
 from depthdial.compare.equal import configurations, equal_macs, equal_time
+from depthdial.compare.files import write_csv
 from depthdial.compare.findings import ALIKE, LESS, MORE, Finding, against_static, as_accurate
 from depthdial.compare.rankings import rankings
 from depthdial.compare.recipes import differing, front_hypervolume, recipes
@@ -28,6 +29,7 @@ from depthdial.networks.configurations import Configuration, ConfigurationSet, w
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, sampled_masks
 from depthdial.report.findings import HARDER, first_sentence, further_sentences, off_front
+from depthdial.report.worth import worth
 from depthdial.statistics.intervals import (
     Interval,
     difference,
@@ -517,6 +519,32 @@ def test_the_page_points_to_results_on_harder_images() -> None:
     assert pages
     for page in pages:
         assert "CIFAR-10" in (Path(__file__).parents[2] / page).read_text()
+
+
+def test_a_page_begins_with_what_the_best_dial_is_worth(
+    tmp_path: Path, dials: list, controls: list, statics: list
+) -> None:
+    """Against its own full network, the original of constant depth, and what one would deploy instead."""
+    on_device, in_time = tables(dials, controls, statics)
+    made = {
+        "configurations": on_device,
+        "equal_time": in_time,
+        "equal_macs": equal_macs(dials, controls, statics),
+        "recipes": pd.DataFrame({"network": ["other", "dial"], "hypervolume": [0.5, 0.6]}),
+    }
+    for name, made_up in made.items():
+        write_csv(tmp_path / f"tables/{name}.csv", made_up)
+    paths = {name: str(tmp_path / f"tables/{name}.csv") for name in made}
+    said = worth(
+        [{"title": name, "network": name, "device": "a board"} | paths for name in ("other", "dial")], tmp_path
+    )
+    assert said.startswith("**dial**, on a board: c0")
+    assert "To halve the time of the original: c02 takes 30.00 % [29.16, 30.86] of the time at -6.00 [" in said
+    assert "In the time of the static small, " in said
+    assert re.search(r"At no more MACs than small: [+-]\d+\.\d\d \[", said)
+    assert said.endswith(
+        "Numbers: [configurations.csv](tables/configurations.csv), [equal_macs.csv](tables/equal_macs.csv)."
+    )
 
 
 def test_where_no_faster_one_is_as_accurate_the_page_says_so(dials: list, controls: list, statics: list) -> None:
