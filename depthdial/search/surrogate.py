@@ -106,9 +106,11 @@ def expected_improvement(cost: Array, mean: Array, deviation: Array, front: Arra
 class Surrogate(Searcher):
     """Gaussian process and expected hypervolume improvement per block evaluation.
 
-    The search starts from the full network, the empty one, every single block and ten random masks of all
-    sizes. Each generation asks for ``batch`` masks, at most three of one size, among the neighbours of the
-    front and of the ``parents`` best masks of each size, of which at most ``candidates`` are looked at.
+    The search starts from the full network, the empty one, every single block, ten random masks of all sizes,
+    and networks that keep the first blocks of each stage, the same share of all: what nested sandwiches train
+    lies around them, and no flip or swap of the others comes near. Each generation asks for ``batch`` masks,
+    at most three of one size, among the neighbours of the front and of the ``parents`` best masks of each
+    size, of which at most ``candidates`` are looked at.
     ``images`` is how many images an accuracy counts.
     """
 
@@ -131,7 +133,8 @@ class Surrogate(Searcher):
     def _generations(self) -> Iterator[Sequence[Mask]]:
         n = self.network.n_units
         empty = Mask("0" * n)
-        yield [Mask.full(n), empty, *(empty.flip(block) for block in range(n)), *self._random(10)]
+        singles = (empty.flip(block) for block in range(n))
+        yield [Mask.full(n), empty, *singles, *self._random(10), *first_blocks(self.network.stages)]
         while len(self.accuracy) < 2**n:
             candidates = self._neighbours()
             yield self._promising(candidates) if candidates else self._random(self.batch)
@@ -188,6 +191,15 @@ class Surrogate(Searcher):
         if anew:
             self._grid, self._fitted = (model.choice,), len(y)
         return model
+
+
+def first_blocks(stages: Sequence[int]) -> list[Mask]:
+    """Masks that keep the first blocks of each stage: of the longest one to all, of the others the same share."""
+    longest = max(stages)
+    return [
+        Mask("".join("1" * (kept := -(-part * units // longest)) + "0" * (units - kept) for units in stages))
+        for part in range(1, longest + 1)
+    ]
 
 
 def _rows(masks: Sequence[Mask]) -> Array:
