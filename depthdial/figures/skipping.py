@@ -20,7 +20,8 @@ Run = tuple[str, str, int]
 def draw(style: Style, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
     """The mask tables of a dial and its controls over all seeds; ``runs`` says whose each of them is.
 
-    Where random masks skip so many blocks, they stand in place of those that a search asked for.
+    Where random masks skip so many blocks, they stand in place of those that a search asked for, and no line joins
+    them to those: a search asks for good masks.
     """
     tables = [
         read_table(path, columns=["mask", "kept", "val_accuracy"]).assign(
@@ -32,7 +33,7 @@ def draw(style: Style, *, masks: Sequence[str], runs: Sequence[Run]) -> Drawing:
     known = known[known["drawn"] | ~known.groupby(["network", "seed", "kept"])["drawn"].transform("any")]
     data = skipping_data(known)
     at = sorted(set((known["mask"].str.len() - known["kept"])[known["drawn"]]))
-    which = f"masks of the searches, at {', '.join(map(str, at))} skipped random ones" if at else "all masks"
+    which = f"searched masks, at {', '.join(map(str, at))} (not joined) random ones" if at else "all masks"
     note = f"bands: seeds {seeds_of(data)}; {which}, validation split"
     return Drawing(picture(data, style), data, note)
 
@@ -43,7 +44,9 @@ def skipping_data(masks: pd.DataFrame) -> pd.DataFrame:
     ``masks``: all mask tables with columns network, role, seed, mask, kept, val_accuracy.
     """
     table = masks.assign(skipped=masks["mask"].str.len() - masks["kept"])
-    grouped = table.groupby(["network", "role", "seed", "skipped"])["val_accuracy"]
+    if "drawn" not in table:
+        table["drawn"] = False
+    grouped = table.groupby(["network", "role", "seed", "skipped", "drawn"])["val_accuracy"]
     return grouped.agg(best="max", median="median", worst="min", masks="size").reset_index()
 
 
@@ -70,8 +73,11 @@ def _panel(axis: Axes, part: pd.DataFrame, colour: str) -> None:
     for name, (line, marker) in styles.items():
         by_skipped = part.groupby("skipped")[name]
         mean = by_skipped.mean()
-        axis.fill_between(mean.index, by_skipped.min(), by_skipped.max(), color=colour, alpha=0.2, linewidth=0)
-        axis.plot(mean.index, mean, line, marker=marker, color=colour, label=f"{name} mask", markersize=3)
+        drawn = part.groupby("skipped")["drawn"].any()
+        joined = mean.mask(drawn)
+        axis.fill_between(mean.index, by_skipped.min(), by_skipped.max(), where=~drawn, color=colour, alpha=0.2, lw=0)
+        axis.plot(mean.index, joined, line, marker=marker, color=colour, label=f"{name} mask", markersize=3)
+        axis.plot(mean.index, mean.where(drawn), "", marker=marker, color=colour, markersize=3)
         texts = [f"{name} mask with {n:.0f} blocks skipped: {100 * v:.1f} %" for n, v in mean.items()]
         tell_all(axis, mean.index, mean, texts)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
