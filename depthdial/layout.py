@@ -75,7 +75,7 @@ def dials_on_devices(experiment: Experiment, devices: Iterable[str]) -> list[Pla
     return [Place(p.experiment, p.dataset, p.network, device) for p in dials(experiment) for device in names]
 
 
-def of_seeds(place: Place, networks: Iterable[str], seeds: Iterable[int], *names: str) -> list[str]:
+def of_seeds(place: Place, networks: Iterable[str], seeds: Iterable[int | str], *names: str) -> list[str]:
     """Files of networks on the data set of ``place``: the first name for all networks and seeds, then the next."""
     folders = [
         Place(place.experiment, place.dataset, network).seed(seed) for network in list(networks) for seed in list(seeds)
@@ -97,6 +97,14 @@ def of_all_networks(experiment: Experiment, name: str, *roles: str) -> list[str]
 def descriptions(place: Place, networks: Iterable[str]) -> list[str]:
     """What networks are for the images of the data set."""
     return [Place(place.experiment, place.dataset, network).description for network in networks]
+
+
+def begins(experiment: Experiment, place: Place, seed: int | str) -> list[str]:
+    """What a network begins with: a file of weights, or weights and history of another network of the experiment."""
+    earlier = experiment.begins_with(place.network)
+    if earlier is None:
+        return experiment.network(place.network).weights_file
+    return of_seeds(place, [earlier], [seed], "weights.safetensors", "history.csv")
 
 
 def ablation(experiment: Experiment, place: Place, seed: int | str) -> list[str]:

@@ -52,7 +52,7 @@ rule adopt_weights:
     input:
         images=IMAGES,
         network=NETWORK.description,
-        adopted=lambda w: C.network(w.network).weights_file,
+        begins=lambda w: layout.begins(C, place(w), w.seed),
         module=lambda w: C.network(w.network).module_file,
     output:
         weights=f"{SEED_FOLDER}/weights.safetensors",
@@ -75,11 +75,11 @@ rule adopt_weights:
 
 
 rule train:
-    """Train one network with one seed on one data set; from weights that were trained elsewhere, if it has such."""
+    """Train one network with one seed on one data set; from weights that were trained before, if it has such."""
     input:
         images=IMAGES,
         network=NETWORK.description,
-        adopted=lambda w: C.network(w.network).weights_file,
+        begins=lambda w: layout.begins(C, place(w), w.seed),
         module=lambda w: C.network(w.network).module_file,
     output:
         weights=f"{SEED_FOLDER}/weights.safetensors",

@@ -1,4 +1,4 @@
-"""Take a network that was trained elsewhere as it is."""
+"""Take a network that was trained before as it is."""
 
 from typing import Any
 
@@ -17,6 +17,7 @@ def main(smk: Any) -> None:
         smk.input.network,
         Network.model_validate(smk.params.network),
         int(smk.wildcards.seed),
+        begins=list(smk.input.begins),
         threads=smk.threads,
         weights=smk.output.weights,
         history=smk.output.history,

@@ -19,6 +19,7 @@ def main(smk: Any) -> None:
         Network.model_validate(smk.params.network),
         Recipe.model_validate(smk.params.recipe),
         int(smk.wildcards.seed),
+        begins=list(smk.input.begins),
         code=smk.params.code,
         threads=smk.threads,
         weights=smk.output.weights,

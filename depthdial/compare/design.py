@@ -66,12 +66,13 @@ def dials_alike(experiment: Experiment) -> dict[str, list[str]]:
 
 
 def training_settings(experiment: Experiment) -> dict[str, dict[str, Any]]:
-    """What sets the training of each dial apart: its recipe but for the name, survival and scaling, as plain values."""
+    """What sets the training of each dial apart: its recipe but for the name, weights, survival and scaling."""
     found = {}
     for name in experiment.names("dial"):
         survival = experiment.network(name).survival
         recipe = {} if experiment.network(name).adopted else experiment.recipe(name).model_dump(mode="json")
         found[name] = {key: value for key, value in recipe.items() if key != "name"} | {
+            "weights": experiment.network(name).weights,
             "survival": survival and survival.model_dump(mode="json"),
             "scaling": experiment.evaluation(name).scaling,
         }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from depthdial.compare.runs import Trained, by_network
 from depthdial.compare.tested import over
-from depthdial.compare.training import seconds, work
+from depthdial.compare.training import epochs, seconds, work
 from depthdial.networks.configurations import ConfigurationSet
 from depthdial.networks.masks import Mask
 from depthdial.search.fronts import Measure
@@ -41,7 +41,7 @@ def recipes(runs: Sequence[Trained], settings: Mapping[str, Mapping[str, Any]], 
                 "width": first.arch.options.get("width"),
                 "network": first.network,
                 "differs": differing(first.network, {name: settings[name] for name in alike}),
-                "epochs": len(first.history),
+                "epochs": epochs(first),
                 "seeds": len(dial),
                 "mmacs": mean(map(work, dial)).value,
                 **mean(map(seconds, dial)).columns("seconds"),

@@ -137,6 +137,7 @@ NAMES = {
         Column("network", "network", "text"),
         Column("role", "role", "text"),
         Column("recipe", "recipe", "text"),
+        Column("begins with", "begins_with", "text"),
         Column("epochs", "epochs", "count"),
         Column("branches that ran / %", "open_share"),
         Column("training, GMACs per image", "mmacs", "thousands"),

@@ -11,21 +11,32 @@ from depthdial.statistics.intervals import NOTHING, mean, ratio
 
 
 def seconds(run: Trained) -> float:
-    """Processor time of a training, which neither a busy machine nor a pause adds to."""
-    return float(run.history["processor_seconds"].sum())
+    """Processor time of a training and of those that it began from; neither a busy machine nor a pause adds to it."""
+    return float(run.history["processor_seconds"].sum() + earlier(run, "processor_seconds"))
 
 
 def work(run: Trained) -> float:
-    """Million multiply-accumulates that each training image has cost forward, over all epochs."""
-    return float(run.history["mmacs"].sum())
+    """Million multiply-accumulates that each training image has cost forward, over all epochs, as ``seconds``."""
+    return float(run.history["mmacs"].sum() + earlier(run, "mmacs"))
+
+
+def epochs(run: Trained) -> int:
+    """Epochs of a training and of those that it began from."""
+    return len(run.history) + int(earlier(run, "epochs"))
+
+
+def earlier(run: Trained, cost: str) -> float:
+    """What the training cost of the networks of the experiment whose weights a network began with."""
+    return float(run.metadata["about"].get("earlier", {}).get(cost, 0))
 
 
 def training_time(trained: Sequence[Trained]) -> pd.DataFrame:
     """A row per network; ``trained`` are all seeds of all.
 
-    Columns: network, role, recipe, epochs, seeds, open_share (branches that ran, as a share of all), mmacs and seconds
-    (of processor time), and of dials time_share: the time as a share of that of the control of the same shape (Welch
-    on logarithms).
+    Columns: network, role, recipe, begins_with (weights that were trained before, if any), epochs, seeds, open_share
+    (branches that ran in its own epochs, as a share of all), mmacs and seconds (of processor time), earlier_seconds
+    (those of them that the network of the experiment took whose weights it began with), and of dials time_share: the
+    time as a share of that of the control of the same shape (Welch on logarithms).
     """
     networks = by_network(trained)
     controls = {_kind(runs[0]): runs for runs in networks if runs[0].role == "control"}
@@ -39,11 +50,13 @@ def training_time(trained: Sequence[Trained]) -> pd.DataFrame:
                 "network": first.network,
                 "role": first.role,
                 "recipe": first.metadata["about"]["recipe"]["name"],
-                "epochs": len(first.history),
+                "begins_with": first.metadata["about"].get("weights") or "",
+                "epochs": epochs(first),
                 "seeds": len(runs),
                 "open_share": mean(run.history["open_share"].mean() for run in runs).value,
                 "mmacs": mean(map(work, runs)).value,
                 **mean(map(seconds, runs)).columns("seconds"),
+                "earlier_seconds": mean(earlier(run, "processor_seconds") for run in runs).value,
                 **share.columns("time_share"),
             }
         )

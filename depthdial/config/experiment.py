@@ -93,6 +93,7 @@ class Experiment(Section):
                     f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
                     f"a {network.role} network has constant depth"
                 )
+            problems += [f"networks[{index}].weights: {problem}" for problem in self._beginning_problems(network)]
             if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
             most = max(self.compare.skipped, default=0)
@@ -121,6 +122,22 @@ class Experiment(Section):
             raise ValueError("\n".join(problems))
         return self
 
+    def _beginning_problems(self, network: Network) -> list[str]:
+        """What keeps a network from beginning with the weights of the network that it names, if it names one."""
+        earlier = self.begins_with(network.name)
+        if earlier is None:
+            return []
+        if network.name in self.earlier(network.name):
+            return [f"{network.name} would begin with its own weights; name another network"]
+        if self.network(earlier).adopted:
+            return [f"{earlier} is adopted, not trained; name its weights, {self.network(earlier).weights}"]
+        if self.network(earlier).shape != network.shape:
+            return [
+                f"{earlier} is a {self.network(earlier).shape_name}, {network.name} a {network.shape_name}; "
+                f"name a network of the same shape"
+            ]
+        return []
+
     def _evaluation_jobs(self) -> int:
         """Jobs that train networks and evaluate their masks, or more."""
         searched = sum(network.searched for network in self.networks)
@@ -131,6 +148,23 @@ class Experiment(Section):
     def network(self, name: str) -> Network:
         """The network of that name."""
         return next(network for network in self.networks if network.name == name)
+
+    def begins_with(self, name: str) -> str | None:
+        """The other network of the experiment that the named one begins with the weights of, if it does."""
+        weights = self.network(name).weights
+        return weights if weights in self.names() else None
+
+    def earlier(self, name: str) -> list[str]:
+        """The networks that are trained before the named one because it begins with their weights, the last one first.
+
+        It contains ``name`` itself if they begin with each other's, which is refused.
+        """
+        found: list[str] = []
+        before = self.begins_with(name)
+        while before is not None and before not in found:
+            found.append(before)
+            before = self.begins_with(before)
+        return found
 
     def recipe(self, network: str) -> Recipe:
         """The recipe of the named network."""

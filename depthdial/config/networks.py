@@ -55,8 +55,9 @@ class Network(Section):
     """Names of the modules that can be skipped, as patterns part by part (`blocks.*`); absent: those that hand on their
     input when their weights are zero, which residual blocks without projection do. Not for `he_resnet`."""
     weights: str | None = None
-    """Weights to begin with: a safetensors or PyTorch file, or for `torchvision` the name of its own (`DEFAULT`). A
-    relative path counts from where snakemake runs."""
+    """Weights to begin with: those of another network of the experiment, by its name (of the same data set and seed); a
+    safetensors or PyTorch file; or for `torchvision` the name of its own (`DEFAULT`). A relative path counts from where
+    snakemake runs."""
     anew: tuple[str, ...] = ()
     """Names of tensors, as patterns part by part (`classifier.*`), that are drawn anew in place of those of `weights`:
     the classifier where the classes are others. Training must follow."""

@@ -36,8 +36,8 @@ SENTENCES = {
     "95 % intervals (Student's t; against sensitivity paired by seed). Of strategies that draw lots the median over "
     "search seeds.",
     "training": "Branches of closed blocks are not executed. GMACs are those of all forward passes that a training "
-    "image went through; time is processor time, its share of constant depth's with a 95 % interval (Welch's t on "
-    "logarithms).",
+    "image went through; time is processor time; both with those of a network whose weights it begins with. Its share "
+    "of constant depth's with a 95 % interval (Welch's t on logarithms).",
     "recipes": "Dials of the same shape that were trained differently. Test accuracy of the best mask at each share of "
     "the MACs (chosen on validation); hypervolume of the validation front; the mean of all masks, where all are "
     "evaluated; and, of the seed that is deployed, the same sampled masks with BatchNorm recalibrated for each and as "

@@ -107,4 +107,4 @@ def training_hours(tables: Sequence[pd.DataFrame]) -> float:
     if not tables:
         return 0.0
     whole = pd.concat(tables).drop_duplicates("network")
-    return float((whole["seconds"] * whole["seeds"]).sum()) / 3600
+    return float(((whole["seconds"] - whole["earlier_seconds"]) * whole["seeds"]).sum()) / 3600

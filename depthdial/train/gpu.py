@@ -21,10 +21,11 @@ import torch
 
 from depthdial.config.experiment import Experiment
 from depthdial.config.load import read_experiment
+from depthdial.config.networks import Network
 from depthdial.data.images import load_info, load_split, save_images
 from depthdial.data.prepare import prepare
 from depthdial.errors import ConfigError
-from depthdial.layout import Place
+from depthdial.layout import Place, begins
 from depthdial.networks.describe import describe
 from depthdial.networks.description import write_description
 from depthdial.runs.provenance import code_digest
@@ -47,7 +48,7 @@ def train_all(experiment: Experiment, dataset: str, archive: str, device: str, t
         save_images(place.images, settings.name, classes, splits, settings.reading, settings.normalisation)
     info, count = load_info(place.images), len(load_split(place.images, "train"))
     for seed in experiment.seeds:
-        for network in (one for one in experiment.networks if not one.adopted):
+        for network in in_order(experiment):
             at = Place(experiment.experiment, dataset, network.name)
             weights, history = Path(at.seed(seed, "weights.safetensors")), Path(at.seed(seed, "history.csv"))
             if not weights.is_file():
@@ -59,12 +60,19 @@ def train_all(experiment: Experiment, dataset: str, archive: str, device: str, t
                     network,
                     experiment.recipe(network.name).model_copy(update={"device": device}),
                     seed,
+                    begins=begins(experiment, at, seed),
                     code=code_digest("depthdial.train.loop"),
                     threads=threads,
                     weights=weights,
                     history=history,
                 )
             logger.info("%s, seed %d: %s", network.name, seed, speed(history, count))
+
+
+def in_order(experiment: Experiment) -> list[Network]:
+    """The networks to train, each behind those that it begins with the weights of."""
+    trained = (network for network in experiment.networks if not network.adopted)
+    return sorted(trained, key=lambda network: len(experiment.earlier(network.name)))
 
 
 def speed(history: Path, images: int) -> str:

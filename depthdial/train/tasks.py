@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from depthdial.artefacts import open_tensors
 from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Network
 from depthdial.config.training import Recipe
@@ -19,7 +22,7 @@ from depthdial.files import atomic_path, sha256_file
 from depthdial.networks.adopt import fit, weights_of
 from depthdial.networks.build import dial
 from depthdial.networks.configurations import ConfigurationSet
-from depthdial.networks.description import read_description
+from depthdial.networks.description import WEIGHTS, read_description
 from depthdial.networks.masks import Mask
 from depthdial.networks.weights import load_weights, save_weights
 from depthdial.runs.provenance import git_commit, versions
@@ -27,6 +30,8 @@ from depthdial.train.finetune import finetune
 from depthdial.train.loop import HISTORY, train, training_device, validate
 
 File = str | os.PathLike[str]
+COSTS = ("processor_seconds", "mmacs")
+"""Columns of a history that say what an epoch cost."""
 
 
 def train_network(
@@ -36,6 +41,7 @@ def train_network(
     recipe: Recipe,
     seed: int,
     *,
+    begins: Sequence[File] = (),
     code: str,
     threads: int,
     weights: File,
@@ -43,18 +49,18 @@ def train_network(
 ) -> None:
     """Train a network; write its weights, with what made them, and a row per epoch.
 
-    ``described`` is what was said of it. ``code`` is the digest of the code that trains: a checkpoint of other code,
-    settings or images, or from other weights, is not resumed.
+    ``described`` is what was said of it; ``begins`` are the files that `layout.begins` names. ``code`` is the digest of
+    the code that trains: a checkpoint of other code, settings or images, or from other weights, is not resumed.
     """
     info, digest = load_info(images), sha256_file(images)
     description = read_description(described)
     # `scaling` says how masks are evaluated; training does not depend on it.
     asked = [network.model_dump(mode="json", exclude={"scaling"}), recipe.model_dump(mode="json")]
-    begins = _begins(network)
-    key = json.dumps([description.to_dict(), *asked, seed, digest, begins, code])
+    beginning = _beginning(network, begins)
+    key = json.dumps([description.to_dict(), *asked, seed, digest, beginning, code])
     checkpoint = Path(weights).with_name("checkpoint.safetensors")
     splits = (load_split(images, "train"), load_split(images, "validation"))
-    start = weights_of(network.family, str(network.model), network.weights) if network.weights else None
+    start = _first_weights(network, begins) if network.weights else None
     net, epochs = train(
         description, network.survival, recipe, seed, info, splits, checkpoint, key, start, network.anew
     )  # fmt: skip
@@ -66,17 +72,25 @@ def train_network(
         "validation_accuracy": epochs[-1]["validation_accuracy"],
     }
     _write_history(history, epochs)
-    save_weights(weights, net, _provenance(info.name, network, seed) | begins | about)
+    save_weights(weights, net, _provenance(info.name, network, seed) | beginning | about)
     checkpoint.unlink(missing_ok=True)
 
 
 def adopt_network(
-    images: File, described: File, network: Network, seed: int, *, threads: int, weights: File, history: File
+    images: File,
+    described: File,
+    network: Network,
+    seed: int,
+    *,
+    begins: Sequence[File] = (),
+    threads: int,
+    weights: File,
+    history: File,
 ) -> None:
-    """Take a network with the weights that it was given elsewhere; write them as training does, and no epoch."""
+    """Take a network with the weights that it was given before; write them as training does, and no epoch."""
     info = load_info(images)
     net = dial(read_description(described)).eval()
-    fit(net, weights_of(network.family, str(network.model), str(network.weights)))
+    fit(net, _first_weights(network, begins))
     about = {
         "recipe": {"name": network.recipe},
         "images_sha256": sha256_file(images),
@@ -85,7 +99,7 @@ def adopt_network(
         "validation_accuracy": validate(net, info, load_split(images, "validation"), torch.device("cpu"), "none"),
     }
     _write_history(history, [])
-    save_weights(weights, net, _provenance(info.name, network, seed) | _begins(network) | about)
+    save_weights(weights, net, _provenance(info.name, network, seed) | _beginning(network, begins) | about)
 
 
 def _write_history(path: File, epochs: Sequence[dict[str, Any]]) -> None:
@@ -107,12 +121,28 @@ def _provenance(dataset: str, network: Network, seed: int) -> dict[str, Any]:
     }
 
 
-def _begins(network: Network) -> dict[str, Any]:
-    """Which weights it begins with, if any, and their digest if they are a file."""
+def _first_weights(network: Network, begins: Sequence[File]) -> dict[str, Tensor]:
+    """The weights that a network begins with: of a file, or those that its library offers."""
+    named = os.fspath(begins[0]) if begins else str(network.weights)
+    return weights_of(network.family, str(network.model), named)
+
+
+def _beginning(network: Network, begins: Sequence[File]) -> dict[str, Any]:
+    """Which weights a network begins with, if any, their digest if they are a file, and what they cost here."""
     if network.weights is None:
         return {}
-    digest = [sha256_file(path) for path in network.weights_file]
-    return {"weights": network.weights, "weights_sha256": digest[0] if digest else None}
+    about = {"weights": network.weights, "weights_sha256": sha256_file(begins[0]) if begins else None}
+    return about | ({"earlier": _training_cost(*begins)} if len(begins) > 1 else {})
+
+
+def _training_cost(weights: File, history: File) -> dict[str, float]:
+    """Epochs of a training and the sums of what it cost, with those of the training that it began from."""
+    with open_tensors(weights, WEIGHTS) as archive:
+        cost = Counter(archive.about["about"].get("earlier", {}))
+    with Path(history).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            cost.update({"epochs": 1} | {column: float(row[column]) for column in COSTS})
+    return dict(cost)
 
 
 def finetune_network(

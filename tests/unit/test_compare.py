@@ -29,6 +29,7 @@ from depthdial.networks.configurations import Configuration, ConfigurationSet, w
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, sampled_masks
 from depthdial.report.findings import HARDER, first_sentence, further_sentences, off_front
+from depthdial.report.sections import training_hours
 from depthdial.report.worth import worth
 from depthdial.statistics.intervals import (
     Interval,
@@ -302,6 +303,17 @@ def test_training_time(dials: list, controls: list, statics: list) -> None:
     assert table.loc["dial", "open_share"] == pytest.approx(0.75)
     assert table.loc["dial", "mmacs"] == pytest.approx(10)
     assert math.isnan(table.loc["small", "time_share"])
+
+
+def test_training_costs_what_the_network_cost_that_it_began_with(tmp_path: Path, controls: list) -> None:
+    earlier = {"epochs": 4, "processor_seconds": 30.0, "mmacs": 8.0}
+    later = plant(tmp_path, "later", "dial", 0, 14, {FULL: 0.9}, weights="control", earlier=earlier)
+    table = training_time([later, *controls]).set_index("network")
+    found = table.loc["later", ["epochs", "seconds", "earlier_seconds", "mmacs", "begins_with"]]
+    assert list(found) == [8, 70, 30, 18, "control"]
+    assert table.loc["later", "time_share"] == pytest.approx(70 / math.sqrt(80 * 84))
+    own = sum(run.history["processor_seconds"].sum() for run in [later, *controls])
+    assert 3600 * training_hours([table.reset_index()]) == pytest.approx(own), "no second is counted twice"
 
 
 def test_the_networks_say_what_they_are(dials: list) -> None:

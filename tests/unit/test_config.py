@@ -15,6 +15,8 @@ from depthdial.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = ROOT / "config" / "config.yaml"
+DIAL = {"name": "d", "role": "dial", "depth": 20, "survival": {"last": 0.5}}
+CONTROL = {"name": "c", "role": "control", "depth": 20}
 
 
 def test_the_default_file_says_what_the_defaults_are() -> None:
@@ -118,6 +120,19 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
             r"datasets\[0\].title: must be one line of letters that can be printed, got U\+202E in it",
         ),
         ({"datasets": [{"name": "a/../b", "source": "digits"}]}, r"datasets\[0\].name: string should match pattern"),
+        (
+            {"networks": [DIAL | {"weights": "c32"}, CONTROL | {"name": "c32", "depth": 32}]},
+            r"networks\[0\].weights: c32 is a ResNet-32, d a ResNet-20; name a network of the same shape",
+        ),
+        (
+            {"networks": [DIAL | {"weights": "c"}, CONTROL | {"weights": "d"}]},
+            r"networks\[0\].weights: d would begin with its own weights; name another network",
+        ),
+        ({"networks": [DIAL | {"weights": "d"}]}, r"networks\[0\].weights: d would begin with its own weights"),
+        (
+            {"networks": [DIAL | {"weights": "c"}, CONTROL | {"weights": "c.pt", "recipe": "none"}]},
+            r"networks\[0\].weights: c is adopted, not trained; name its weights, c.pt",
+        ),
         ({"seeds": []}, "seeds: tuple should have at least 1 item"),
         ({"networks": [{"role": "static", "depth": 8}]}, r"networks\[0\].name: missing"),
         (

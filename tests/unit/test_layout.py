@@ -84,6 +84,15 @@ def test_a_dial_is_deployed_as_it_was_fine_tuned() -> None:
         assert layout.deployed_weights(found, Place("e", "d", "s"), 1) == "results/e/d/s/seed1/weights.safetensors"
 
 
+def test_a_network_begins_with_a_file_or_with_the_weights_of_another_of_its_seed() -> None:
+    control = {"name": "c", "role": "control", "depth": 20}
+    found = experiment(dial("fresh"), dial("file", weights="mine.pt"), dial("named", weights="c"), control)
+    begins = {name: layout.begins(found, Place("e", "d", name), 3) for name in found.names()}
+    assert begins["fresh"] == begins["c"] == []
+    assert begins["file"] == ["mine.pt"]
+    assert begins["named"] == [f"results/e/d/c/seed3/{name}" for name in ("weights.safetensors", "history.csv")]
+
+
 def test_a_device_is_modelled_for_dials_alone_and_only_where_its_latency_is_traded() -> None:
     networks = [dial("a"), {"name": "s", "role": "static", "depth": 8}]
     places = [Place("e", "d", "a"), Place("e", "d", "s")]

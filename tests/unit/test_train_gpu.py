@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -81,6 +82,42 @@ def test_networks_are_trained_without_the_rest_of_the_workflow_and_not_twice(tmp
     assert again.stdout.count("images/s") == 2
     assert "epoch 1 of 2" in done.stdout
     assert "epoch" not in again.stdout.replace("whole epoch", "")
+
+
+def test_a_network_that_begins_with_another_comes_behind_it_and_says_what_both_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive(tmp_path)
+    shape = {"depth": 8, "width": 2}
+    experiment = {
+        "experiment": "tiny",
+        "datasets": [{"name": "d", "source": "folder", "path": "elsewhere.tar", "validation_fraction": 0.2}],
+        "seeds": [0],
+        "recipes": [
+            {"name": "fast", "epochs": 3, "batch_size": 16},
+            {"name": "short", "epochs": 1, "batch_size": 16, "learning_rate": 1e-9, "weight_decay": 0},
+        ],
+        "networks": [
+            {"name": "third", "role": "dial", "survival": {"last": 0.5}, "recipe": "short", "weights": "second"}
+            | shape,
+            {"name": "second", "role": "control", "recipe": "short", "weights": "first"} | shape,
+            {"name": "first", "role": "control"} | shape,
+        ],
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(experiment))
+    monkeypatch.chdir(tmp_path)
+    assert main(["--experiment", "tiny.yaml", "--archive", "images.tar.xz", "--device", "cpu"]) == 0
+    runs = {name: tmp_path / f"results/tiny/d/{name}/seed0" for name in ("first", "second", "third")}
+    first, second, third = (load_weights(place / "weights.safetensors") for place in runs.values())
+    torch.testing.assert_close(dict(third[0].named_parameters()), dict(first[0].named_parameters()))
+    assert "earlier" not in first[1]
+    histories = {name: pd.read_csv(place / "history.csv") for name, place in runs.items()}
+    assert second[1]["earlier"]["epochs"] == 3
+    assert third[1]["earlier"]["epochs"] == 4
+    for column in ("processor_seconds", "mmacs"):
+        before = histories["first"][column].sum() + histories["second"][column].sum()
+        assert third[1]["earlier"][column] == pytest.approx(before)
+    assert third[1]["weights"] == "second"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dataset", "c"]])
