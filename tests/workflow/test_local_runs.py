@@ -244,6 +244,19 @@ def test_targets_that_no_device_runs_are_not_tuned(tmp_path: Path) -> None:
     assert set(re.findall(r"output: \S+/bundle/(\S+)", done.text)) == {"host", "cortex-a72"}
 
 
+def test_a_network_that_begins_with_another_is_trained_behind_it(tmp_path: Path) -> None:
+    place = checkout(tmp_path / "clone")
+    values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    values["networks"][0]["weights"] = values["networks"][1]["name"]
+    (place / "behind.yaml").write_text(yaml.safe_dump(values))
+    dial, control = (values["networks"][index]["name"] for index in (0, 1))
+    target = f"results/digits/digits/{dial}/seed1/weights.safetensors"
+    done = snakemake(place, *LOCAL, "-n", "--configfile", "behind.yaml", "--", target)
+    assert done.code == 0, done.text
+    trained = re.findall(r"output: results/digits/digits/(\S+)/weights.safetensors", done.text)
+    assert trained == [f"{control}/seed1", f"{dial}/seed1"]
+
+
 @pytest.mark.parametrize(
     "config", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if "experiment:" in path.read_text())
 )
