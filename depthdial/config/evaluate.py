@@ -17,8 +17,9 @@ class Evaluate(Section):
     their training, `inverse` 1 / p_l."""
     recalibrate: Literal["auto", "own", "recalibrated", "blend"] = "auto"
     """BatchNorm statistics of masks: the network's `own`; `recalibrated`: taken anew for every mask from training
-    images without augmentation; `blend`: the mean of both. `auto`: recalibrated for networks trained here; for adopted
-    ones whichever is most accurate on validation images, over masks that keep at least half the units."""
+    images, shifted and mirrored as the recipe did; `blend`: the mean of both. `auto`: recalibrated for networks trained
+    here; for adopted ones whichever is most accurate on validation images, over masks that keep at least half the
+    units."""
     calibration_images: int = Field(default=512, ge=2, le=10_000_000)
     """Training images for recalibration, drawn once; all of them if the split is smaller."""
     batch_size: int = Field(default=512, ge=1, le=1_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.networks.weights import load_weights, save_statistics
 from depthdial.statistics.intervals import wilson_interval
+from depthdial.train.augment import random_crop, random_flip
 
 logger = logging.getLogger(__name__)
 Path = str | os.PathLike[str]
@@ -51,9 +52,17 @@ def training_sample(images: Path, count: int) -> tuple[Tensor, Tensor]:
     return inputs, torch.from_numpy(content.labels[drawn])
 
 
-def calibration_tensor(images: Path, count: int) -> Tensor:
-    """The training images that BatchNorm statistics are taken from."""
-    return training_sample(images, count)[0]
+def calibration_tensor(images: Path, count: int, recipe: Mapping[str, Any]) -> Tensor:
+    """The training images that BatchNorm statistics are taken from, shifted and mirrored as the recipe showed them.
+
+    What the network learnt it learnt with statistics of such images: those of images as they are cost a dial that was
+    trained in sandwiches a point (docs/decisions.md, "Statistics of the images that training saw").
+    """
+    sample, _ = training_sample(images, count)
+    generator = torch.Generator().manual_seed(0)
+    if padding := recipe.get("crop_padding", 0):
+        sample = random_crop(sample, padding, generator)
+    return random_flip(sample, generator) if recipe.get("horizontal_flip") else sample
 
 
 def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool | float) -> Engine:
@@ -61,12 +70,12 @@ def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scalin
 
     A network without BatchNorm has none to take.
     """
-    net, _ = load_weights(weights)
+    net, about = load_weights(weights)
     recalibrate = recalibrate if has_statistics(net) else False
     return Engine(
         net,
         scaling,
-        calibration_tensor(images, settings.calibration_images) if recalibrate else None,
+        calibration_tensor(images, settings.calibration_images, about.get("recipe", {})) if recalibrate else None,
         settings.batch_size,
         settings.precision,
         settings.device,

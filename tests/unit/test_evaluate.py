@@ -12,16 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from depthdial.config.evaluate import Evaluate
 from depthdial.config.networks import Network
+from depthdial.data.images import Split, save_images
 from depthdial.errors import ArtefactError, ConfigError
 from depthdial.evaluate.engine import Engine
 from depthdial.evaluate.shards import block_evaluations, shard
 from depthdial.evaluate.tables import mask_table, merge_masks, read_masks, write_masks
+from depthdial.evaluate.tasks import load_engine, training_sample
 from depthdial.networks.build import dial
 from depthdial.networks.describe import describe
 from depthdial.networks.dial import Dial
 from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask, all_masks
+from depthdial.networks.weights import save_weights
 
 ARCH = Architecture(depth=20, width=4, in_channels=1, image_size=8, classes=10).describe()
 MASKS = st.lists(st.integers(0, 511), min_size=1, max_size=12).map(
@@ -280,3 +284,45 @@ def test_foreign_files_are_refused(table, tmp_path):
     table.to_parquet(tmp_path / "other.parquet")
     with pytest.raises(ArtefactError, match="expected format depthdial-masks-1, found nothing"):
         read_masks(tmp_path / "other.parquet")
+
+
+# --- what the statistics are taken from ---
+
+
+@pytest.mark.parametrize(("padding", "flip"), [(0, False), (0, True), (1, False), (2, True)])
+def test_statistics_are_of_images_as_the_recipe_showed_them(tmp_path, padding, flip):
+    generator = np.random.default_rng(0)
+    pixels, labels = generator.integers(1, 256, (40, 3, 8, 8), np.uint8), np.arange(40) % 2
+    splits = {name: Split(pixels, labels) for name in ("train", "validation", "test")}
+    save_images(tmp_path / "images.safetensors", "d", ["a", "b"], splits)
+    recipe = {"crop_padding": padding, "horizontal_flip": flip}
+    save_weights(tmp_path / "net.safetensors", dial(Architecture(8, 2, 3, 8, 2).describe()), {"recipe": recipe})
+    files = (tmp_path / "net.safetensors", tmp_path / "images.safetensors")
+    first, again = (load_engine(*files, Evaluate(calibration_images=30), "none", True).calibration for _ in range(2))
+    assert torch.equal(first, again)
+    plain, _ = training_sample(files[1], 30)
+    framed = nn.functional.pad(plain, (padding,) * 4)
+    shifts = list(itertools.product(range(2 * padding + 1), repeat=2))
+    seen = set()
+    for image, whole in zip(first, framed, strict=True):
+        places = {
+            (top, left, mirrored)
+            for top, left in shifts
+            for mirrored in ({False, True} if flip else {False})
+            if torch.equal(image.flip(2) if mirrored else image, whole[:, top : top + 8, left : left + 8])
+        }
+        assert len(places) == 1
+        seen |= places
+    assert len(seen) > (1 if padding or flip else 0)
+
+
+def test_an_adopted_network_is_shown_images_as_they_are(tmp_path):
+    pixels = np.random.default_rng(0).integers(1, 256, (20, 3, 8, 8), np.uint8)
+    splits = {name: Split(pixels, np.arange(20) % 2) for name in ("train", "validation", "test")}
+    save_images(tmp_path / "images.safetensors", "d", ["a", "b"], splits)
+    save_weights(
+        tmp_path / "net.safetensors", dial(Architecture(8, 2, 3, 8, 2).describe()), {"recipe": {"name": "none"}}
+    )
+    files = (tmp_path / "net.safetensors", tmp_path / "images.safetensors")
+    engine = load_engine(*files, Evaluate(calibration_images=10), "none", True)
+    assert torch.equal(engine.calibration, training_sample(files[1], 10)[0])
