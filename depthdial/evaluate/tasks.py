@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from depthdial.config.evaluate import Evaluate
+from depthdial.data.augment import augmented
 from depthdial.data.images import SplitName, load_info, load_split
 from depthdial.data.tensors import Images
 from depthdial.evaluate.engine import Engine
@@ -28,7 +29,6 @@ from depthdial.networks.dial import Scaling
 from depthdial.networks.masks import Mask, all_masks
 from depthdial.networks.weights import load_weights, save_statistics
 from depthdial.statistics.intervals import wilson_interval
-from depthdial.train.augment import random_crop, random_flip
 
 logger = logging.getLogger(__name__)
 Path = str | os.PathLike[str]
@@ -60,9 +60,7 @@ def calibration_tensor(images: Path, count: int, recipe: Mapping[str, Any]) -> T
     """
     sample, _ = training_sample(images, count)
     generator = torch.Generator().manual_seed(0)
-    if padding := recipe.get("crop_padding", 0):
-        sample = random_crop(sample, padding, generator)
-    return random_flip(sample, generator) if recipe.get("horizontal_flip") else sample
+    return augmented(sample, recipe.get("crop_padding", 0), recipe.get("horizontal_flip", False), generator)
 
 
 def load_engine(weights: Path, images: Path, settings: Evaluate, scaling: Scaling, recalibrate: bool | float) -> Engine:

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from depthdial.config.training import Recipe
+from depthdial.data.augment import augmented
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.data.tensors import Images
-from depthdial.train.augment import random_crop, random_flip
 
 
 class Batches:
@@ -41,11 +41,7 @@ class Batches:
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
         for step in range(self.count):
             chosen = order[step * self.size : (step + 1) * self.size]
-            images = self.images[chosen]
-            if self.recipe.crop_padding:
-                images = random_crop(images, self.recipe.crop_padding, generator)
-            if self.recipe.horizontal_flip:
-                images = random_flip(images, generator)
+            images = augmented(self.images[chosen], self.recipe.crop_padding, self.recipe.horizontal_flip, generator)
             if side != images.shape[-1]:
                 images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
             if self.recipe.channels_last:

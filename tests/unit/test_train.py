@@ -11,6 +11,7 @@ import torch
 from depthdial.config.finetune import Finetune
 from depthdial.config.networks import Survival
 from depthdial.config.training import Recipe, Sandwich
+from depthdial.data.augment import random_crop, random_flip
 from depthdial.data.images import ImagesInfo, Split
 from depthdial.errors import ConfigError
 from depthdial.networks.build import dial
@@ -21,7 +22,6 @@ from depthdial.networks.masks import Mask
 from depthdial.networks.measure import measured
 from depthdial.networks.units import find_units
 from depthdial.train import loop
-from depthdial.train.augment import random_crop, random_flip
 from depthdial.train.checkpoint import save_checkpoint
 from depthdial.train.finetune import finetune
 from depthdial.train.learning_rate import learning_rate_factor

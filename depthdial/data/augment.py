@@ -27,3 +27,10 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image (N, C, H, W) left to right with probability one half."""
     flip = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(sent(flip, images.device)[:, None, None, None], images.flip(3), images)
+
+
+def augmented(images: Tensor, padding: int, mirrored: bool, generator: torch.Generator) -> Tensor:
+    """Images (N, C, H, W) as a recipe shows them: shifted by up to ``padding`` pixels, mirrored if it says so."""
+    if padding:
+        images = random_crop(images, padding, generator)
+    return random_flip(images, generator) if mirrored else images
