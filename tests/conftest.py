@@ -10,6 +10,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of the code: what takes too long is for the tests that time it to say.
+settings.register_profile("depthdial", deadline=None)
+settings.load_profile("depthdial")
 
 # Tests compute on tiny tensors: more threads only wait for one another, most of all beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

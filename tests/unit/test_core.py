@@ -65,7 +65,7 @@ def randomised(arch: Architecture, survival: tuple[float, ...] | None = None) ->
     return net.eval()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(bits=st.text("01", min_size=6, max_size=6), scaling=st.sampled_from(["none", "survival", "inverse"]))
 def test_an_extracted_network_computes_what_the_gated_one_does(bits: str, scaling: str) -> None:
     net = randomised(DEEPER, (0.9, 0.8, 0.7, 0.6, 0.5, 0.4))

@@ -251,7 +251,7 @@ def test_a_benchmark_that_tells_no_times_is_an_error_with_what_it_said(tmp_path:
             bench.calibrate()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 1000))
 def test_the_interval_holds_what_repeated_experiments_would_give(seed: int) -> None:
     generator = np.random.default_rng(seed)

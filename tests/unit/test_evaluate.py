@@ -71,7 +71,7 @@ def alone(net: Dial, mask: Mask, scaling: str, calibration: Tensor | None, batch
         return torch.cat([static.eval()(x.contiguous(memory_format=torch.channels_last)) for x in batches])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(masks=MASKS, scaling=st.sampled_from(["none", "survival", "inverse"]), recalibrate=st.booleans())
 def test_masks_together_are_bit_for_bit_each_mask_alone(net, data, masks, scaling, recalibrate):
     calibration, images, labels = data
@@ -84,7 +84,7 @@ def test_masks_together_are_bit_for_bit_each_mask_alone(net, data, masks, scalin
         assert np.array_equal(evaluation.correct()[row], (expected.argmax(1) == labels).numpy())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(masks=MASKS, group=st.integers(1, 9))
 def test_batching_prefixes_changes_rounding_at_most(net, data, masks, group):
     calibration, images, _ = data

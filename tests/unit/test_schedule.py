@@ -47,7 +47,7 @@ def agrees(problem: Problem) -> Solution | None:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     shape=st.sampled_from([(1, 4, 4), (2, 3, 4), (3, 2, 3), (2, 2, 5)]),
@@ -108,7 +108,7 @@ def test_planted_optimum_is_found() -> None:
     assert found.gap < 1e-12
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), budget=st.floats(0.2, 0.9))
 def test_less_energy_never_runs_the_costlier_configuration(seed: int, budget: float) -> None:
     problem = random_problem(seed, 4, 5, 5, resident=4, budget=budget)

@@ -215,7 +215,7 @@ def test_hypervolume_and_igd_of_a_front_by_hand():
     assert measure.igd_plus(known, truth) == pytest.approx(0.2 / 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 511), min_size=1, max_size=30))
 def test_hypervolume_is_that_of_all_points(values):
     known = look_up([Mask(format(value, "09b")) for value in values])
