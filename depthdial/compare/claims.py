@@ -7,7 +7,7 @@ read, its tables could not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,9 @@ class Claim:
 class Evidence:
     """The comparison tables of one dial with its control on one data set; absent where there is no such table.
 
-    ``published``: it is trained as the paper says, so the paper's claims are put to it. ``best``: of the dials of its
-    shape it has the largest hypervolume on validation, so it is held against the goals.
+    ``published``: the paper's claims are put to it. ``stochastic``: it was trained with Stochastic Depth, so that
+    claims of what that does can be, too. ``best``: of the dials of its shape it has the largest hypervolume on
+    validation, so it is held against the goals.
     """
 
     network: str
@@ -64,6 +65,7 @@ class Evidence:
     skipping: pd.DataFrame
     training: pd.DataFrame
     published: bool = True
+    stochastic: bool = True
     best: bool = True
     rankings: pd.DataFrame | None = None
     devices: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class Evidence:
 def evidence(experiment: str, dial: dict[str, Any]) -> Evidence:
     """The comparison tables of a dial and the replays of its schedules.
 
-    ``dial`` has dataset, label (of the data set), network, depth, published and devices.
+    ``dial`` has dataset, label (of the data set), network, depth, published, stochastic and devices.
     """
     data_set = Place(experiment, dial["dataset"])
     place = Place(experiment, dial["dataset"], dial["network"])
@@ -94,6 +96,7 @@ def evidence(experiment: str, dial: dict[str, Any]) -> Evidence:
         skipping=read_comparison(place.table("skipping")),
         training=read_comparison(place.table("training")),
         published=dial["published"],
+        stochastic=dial["stochastic"],
         best=alike["hypervolume"].idxmax() == dial["network"],
         rankings=read_comparison(rankings) if rankings.exists() else None,
         devices={name: read_comparison(on.table("configurations")) for name, on in on_devices.items()},
@@ -111,12 +114,17 @@ def claims(found: Sequence[Evidence]) -> list[Claim]:
     published = [evidence for evidence in found if evidence.published]
     deep = {evidence.dataset for evidence in published if evidence.depth == DEPTH}
     checked = [
-        check(evidence)
+        check(evidence) if evidence.stochastic or check not in OF_STOCHASTIC_DEPTH else _not_asked(check(evidence))
         for evidence in published
         for check in (resilience, gap, power, time, inferences, ranking, full_accuracy, training_time)
         if check is not gap or evidence.depth == DEPTH or evidence.dataset not in deep
     ]
     return [*checked, *goals([evidence for evidence in found if evidence.best]), *unchecked(found)]
+
+
+def _not_asked(claim: Claim) -> Claim:
+    """A claim of what Stochastic Depth does, where the dial was trained without it."""
+    return replace(claim, here="this dial was trained in sandwiches alone", verdict=UNCHECKED, evidence="")
 
 
 def table(found: Sequence[Claim]) -> pd.DataFrame:
@@ -274,6 +282,10 @@ def training_time(e: Evidence) -> Claim:
         f"{percent(row, 'time_share')} of the time of constant depth, {100 * row['open_share']:.0f} % of the branches"
     )
     return Claim(claim, HUANG, e.subject, here, _sign(row, "time_share", 1.0, below=True), "training.csv")
+
+
+OF_STOCHASTIC_DEPTH = (resilience, gap, ranking, full_accuracy, training_time)
+"""Claims of networks that were trained with Stochastic Depth, which a dial that learnt in sandwiches alone is not."""
 
 
 def goals(found: Sequence[Evidence]) -> list[Claim]:

@@ -30,11 +30,23 @@ def as_published(experiment: Experiment, dial: str) -> bool:
     return bool(plain) and any(experiment.network(c).recipe == network.recipe for c in controls(experiment, dial))
 
 
+def stochastic(experiment: Experiment, dial: str) -> bool:
+    """Whether a dial is trained with Stochastic Depth: whether some step draws gates by survival probabilities."""
+    if experiment.network(dial).adopted:
+        return False
+    sandwich = experiment.recipe(dial).sandwich
+    if sandwich is None or sandwich.start > 0 or sandwich.every > 1:
+        return True
+    return sandwich.draw == "survival" and sandwich.random > 0
+
+
 def held_against_claims(experiment: Experiment) -> list[str]:
-    """The dials that the paper's claims are put to: one of each shape, trained as published if there is such a one."""
+    """The dials that the paper's claims are put to, one of each shape: trained as published if there is such a one, or
+    with Stochastic Depth at least."""
     names = experiment.names("dial")
     first: dict[object, str] = {}
-    for name in [*(n for n in names if as_published(experiment, n)), *names]:
+    published, drawn = ([n for n in names if says(experiment, n)] for says in (as_published, stochastic))
+    for name in [*published, *drawn, *names]:
         first.setdefault(experiment.network(name).shape, name)
     return list(first.values())
 
@@ -50,6 +62,7 @@ def claims_dials(study: Study) -> list[dict[str, Any]]:
             "network": dial.network,
             "depth": experiment.network(dial.network).depth,
             "published": dial.network in claimed,
+            "stochastic": stochastic(experiment, dial.network),
             "devices": list(study.devices),
         }
         for dial in dials(experiment)

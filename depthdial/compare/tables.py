@@ -87,7 +87,7 @@ NAMES = {
         Column("fine-tuned - static / points", "finetuned_to_static", "points"),
         Column("constant depth, full / %", "constant"),
         Column("dial - constant / points", "to_constant", "points"),
-        Column("Stochastic Depth, full / %", "stochastic"),
+        Column("dial as trained, full / %", "stochastic"),
         Column("dial - full / points", "to_stochastic", "points"),
         Column("constant depth, skipped / %", "control_skipped"),
         Column("dial - constant, skipped / points", "to_skipped", "points"),

@@ -120,7 +120,7 @@ FIGURES = (
         "equal",
         "network",
         "Test accuracy at equal MACs. Lines: the mask that is most accurate on the validation split at no "
-        "more than each budget, of the network trained with Stochastic Depth and of the one of constant "
+        "more than each budget, of the dial and of the network of constant "
         "depth; bands span the seeds. Diamonds: the static networks. Squares: the full networks as trained. "
         "Bars: 95 % intervals over the seeds.",
         lambda study, place: {"accuracies": place.table("accuracies")},
@@ -132,8 +132,8 @@ FIGURES = (
         "network",
         "Accuracy on the validation split against the number of skipped blocks, over all masks with so many "
         "blocks skipped; of a network too deep for that, over those that a search asked for or that were drawn at "
-        "random. Lines are means over the seeds, bands span the seeds. Left the network trained with "
-        "Stochastic Depth, right the same network trained with constant depth: the wider the gap between best"
+        "random. Lines are means over the seeds, bands span the seeds. Left the dial, "
+        "right the same network trained with constant depth: the wider the gap between best"
         " and worst, the more it matters which blocks are skipped.",
         _skipping,
         ("dial", "control"),

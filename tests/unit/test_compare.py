@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +295,18 @@ def test_random_masks_stand_for_all_of_a_deep_network(dials: list, controls: lis
     resilient = next(claim for claim in said if "resilient" in claim.claim)
     assert resilient.verdict == HOLDS
     assert resilient.here.startswith("mean over 10 random masks that skip 37 blocks: 50.")
+
+
+def test_what_stochastic_depth_does_is_not_asked_of_a_dial_that_was_trained_without(
+    dials: list, controls: list, statics: list
+) -> None:
+    given = evidence(dials, controls, statics)
+    asked, not_asked = (claims([replace(given, stochastic=trained)]) for trained in (True, False))
+    changed = [(one, other) for one, other in zip(asked, not_asked, strict=True) if one != other]
+    assert {one.source for one, _ in changed} >= {"the paper's abstract", "Huang et al. 2016"}
+    assert all("Stochastic Depth" in one.claim or "mask" in one.claim for one, _ in changed)
+    assert {other.verdict for _, other in changed} == {UNCHECKED}
+    assert not any("Stochastic Depth" in one.claim and one.verdict != UNCHECKED for one in not_asked)
 
 
 def test_training_time(dials: list, controls: list, statics: list) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from depthdial import layout
-from depthdial.compare.design import as_published, control_of, dials_alike, held_against_claims, training_settings
+from depthdial.compare.design import (
+    as_published,
+    control_of,
+    dials_alike,
+    held_against_claims,
+    stochastic,
+    training_settings,
+)
 from depthdial.config.experiment import Experiment
 from depthdial.config.study import Study, load_study
 from depthdial.figures.catalogue import CAPTIONS, FIGURES, all_places, figure_files, figures_of, style_of
@@ -91,6 +98,26 @@ def test_a_network_begins_with_a_file_or_with_the_weights_of_another_of_its_seed
     assert begins["fresh"] == begins["c"] == []
     assert begins["file"] == ["mine.pt"]
     assert begins["named"] == [f"results/e/d/c/seed3/{name}" for name in ("weights.safetensors", "history.csv")]
+
+
+def test_a_dial_of_sandwiches_alone_is_not_trained_with_stochastic_depth() -> None:
+    sandwiches = {
+        "early": {"start": 0},
+        "late": {"start": 0.5},
+        "second": {"start": 0, "every": 2},
+        "drawn": {"start": 0, "draw": "survival"},
+        "pair": {"start": 0, "draw": "survival", "random": 0},
+    }
+    found = Experiment.model_validate(
+        {
+            "experiment": "e",
+            "recipes": [{"name": "fast"}, *({"name": name, "sandwich": one} for name, one in sandwiches.items())],
+            "networks": [dial("plain"), *(dial(name, recipe=name) for name in sandwiches)],
+        }
+    )
+    assert [name for name in found.names() if not stochastic(found, name)] == ["early", "pair"]
+    early = found.model_copy(update={"networks": tuple(found.network(name) for name in ("early", "late"))})
+    assert held_against_claims(early) == ["late"]
 
 
 def test_a_device_is_modelled_for_dials_alone_and_only_where_its_latency_is_traded() -> None:
