@@ -124,7 +124,7 @@ def claims(found: Sequence[Evidence]) -> list[Claim]:
 
 def _not_asked(claim: Claim) -> Claim:
     """A claim of what Stochastic Depth does, where the dial was trained without it."""
-    return replace(claim, here="this dial was trained in sandwiches alone", verdict=UNCHECKED, evidence="")
+    return replace(claim, here="this dial was not trained with Stochastic Depth here", verdict=UNCHECKED, evidence="")
 
 
 def table(found: Sequence[Claim]) -> pd.DataFrame:
@@ -285,7 +285,7 @@ def training_time(e: Evidence) -> Claim:
 
 
 OF_STOCHASTIC_DEPTH = (resilience, gap, ranking, full_accuracy, training_time)
-"""Claims of networks that were trained with Stochastic Depth, which a dial that learnt in sandwiches alone is not."""
+"""Claims of networks trained with Stochastic Depth, which a dial of sandwiches alone, or an adopted one, is not."""
 
 
 def goals(found: Sequence[Evidence]) -> list[Claim]:

@@ -24,16 +24,20 @@ def control_of(experiment: Experiment, dial: str) -> list[str]:
 def as_published(experiment: Experiment, dial: str) -> bool:
     """Whether a dial is trained as Stochastic Depth was published, as its control is: no steps or shapes of ours."""
     network = experiment.network(dial)
-    if network.adopted:
+    if network.adopted or network.weights is not None:
         return False
     plain = experiment.recipe(dial).sandwich is None and network.survival and network.survival.shape == "linear"
     return bool(plain) and any(experiment.network(c).recipe == network.recipe for c in controls(experiment, dial))
 
 
 def stochastic(experiment: Experiment, dial: str) -> bool:
-    """Whether a dial is trained with Stochastic Depth: whether some step draws gates by survival probabilities."""
-    if experiment.network(dial).adopted:
-        return False
+    """Whether a dial, or a dial that it begins with, is trained here with Stochastic Depth: whether some step draws
+    gates by survival probabilities."""
+    dials = [name for name in (dial, *experiment.earlier(dial)) if experiment.network(name).role == "dial"]
+    return any(_draws(experiment, name) for name in dials if not experiment.network(name).adopted)
+
+
+def _draws(experiment: Experiment, dial: str) -> bool:
     sandwich = experiment.recipe(dial).sandwich
     if sandwich is None or sandwich.start > 0 or sandwich.every > 1:
         return True

@@ -116,6 +116,10 @@ def test_a_dial_of_sandwiches_alone_is_not_trained_with_stochastic_depth() -> No
         }
     )
     assert [name for name in found.names() if not stochastic(found, name)] == ["early", "pair"]
+    begun = {"networks": [dial("plain"), dial("on", recipe="early", weights="plain"), dial("more", weights="plain")]}
+    later = Experiment.model_validate({"experiment": "e", "recipes": [r.model_dump() for r in found.recipes]} | begun)
+    assert stochastic(later, "on"), "what it begins with was"
+    assert not as_published(later, "more")
     early = found.model_copy(update={"networks": tuple(found.network(name) for name in ("early", "late"))})
     assert held_against_claims(early) == ["late"]
 
