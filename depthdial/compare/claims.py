@@ -206,23 +206,30 @@ def with_latency_share(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{f"latency_share{end}": 1 / found for end, found in shares.items()})
 
 
-def at_half(rows: pd.DataFrame, share: str, what: str, drop: float) -> tuple[str, str]:
-    """Whether half of something costs at most ``drop`` of accuracy.
+def halved(rows: pd.DataFrame, share: str) -> tuple[Row | None, bool]:
+    """The configuration by which half of something is judged, and whether it surely takes no more than that.
 
     Of the configurations whose share lies below half with its interval (of those whose interval holds it, if there is
     none) the most accurate on validation is chosen, and it alone is judged on the test images: the best of several by
-    test would seem to hold far too often.
+    test would seem to hold far too often. None if none takes half.
     """
+    surely, perhaps = rows[rows[f"{share}_high"] <= 0.5], rows[rows[f"{share}_low"] <= 0.5]
+    half = perhaps if surely.empty else surely
+    if half.empty:
+        return None, False
+    return half.sort_values(["val_accuracy", share], ascending=[False, True]).iloc[0].to_dict(), not surely.empty
+
+
+def at_half(rows: pd.DataFrame, share: str, what: str, drop: float) -> tuple[str, str]:
+    """Whether half of something costs at most ``drop`` of accuracy."""
     rows = rows[rows["to_constant"].notna()]
     if rows.empty:
         return NO_CONTROL, UNCHECKED
-    surely, perhaps = rows[rows[f"{share}_high"] <= 0.5], rows[rows[f"{share}_low"] <= 0.5]
-    if perhaps.empty:
+    best, surely = halved(rows, share)
+    if best is None:
         least = rows.sort_values(share).iloc[0].to_dict()
         here = f"none takes half of {what}; {least['configuration']} takes {percent(least, share)}"
         return here, FAILS if least["valid"] else OPEN
-    half = perhaps if surely.empty else surely
-    best = half.sort_values(["val_accuracy", share], ascending=[False, True]).iloc[0].to_dict()
     here = f"{best['configuration']} takes {percent(best, share)} of {what} at {points(best, 'to_constant')} points"
     here += f" against constant depth, on the same {best['n_test']} test images of one seed"
     if share != "energy_share" and best["energy_source"] == "modelled":
@@ -230,7 +237,7 @@ def at_half(rows: pd.DataFrame, share: str, what: str, drop: float) -> tuple[str
     if not best["valid"]:
         return f"{here}; the device was too noisy", OPEN
     verdict = _at_least(best, "to_constant", -drop)
-    return here, OPEN if verdict == HOLDS and surely.empty else verdict
+    return here, verdict if surely or verdict != HOLDS else OPEN
 
 
 def inferences(e: Evidence) -> Claim:

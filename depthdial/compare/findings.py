@@ -34,7 +34,12 @@ class Finding:
     @property
     def verdict(self) -> Verdict:
         """What the interval says; it decides nothing while it reaches both sides."""
-        return MORE if self.low > 0 else LESS if self.high < 0 else ALIKE
+        return verdict_of(self.low, self.high)
+
+
+def verdict_of(low: float, high: float) -> Verdict:
+    """What an interval of a difference in accuracy says."""
+    return MORE if low > 0 else LESS if high < 0 else ALIKE
 
 
 def as_accurate(configurations: pd.DataFrame, dial: str) -> Finding | None:

@@ -563,11 +563,21 @@ def test_a_page_begins_with_what_the_best_dial_is_worth(
     said = worth(
         [{"title": name, "network": name, "device": "a board"} | paths for name in ("other", "dial")], tmp_path
     )
-    assert said.startswith("**dial**, on a board: c0")
-    assert "To halve the time of the original: c02 takes 30.00 % [29.16, 30.86] of the time at -6.00 [" in said
-    assert "In the time of the static small, " in said
-    assert re.search(r"At no more MACs than small: [+-]\d+\.\d\d \[", said)
-    assert said.endswith(
+    prose, table, note = said.split("\n\n")
+    assert prose.startswith("**dial**, on a board. With all blocks the dial has ")
+    assert "In 30 % of that network's time it is not told apart from it (-6.00 [" in prose
+    assert prose.endswith("In the time of the static networks it is not told apart from small.")
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    assert [row[0] for row in rows] == [
+        "| its own full network",
+        "| constant depth",
+        "| constant depth, in half its time",
+        "| the static small, in its time",
+        "| the static small, at no more MACs",
+    ]
+    assert all(re.match(r"[+-]\d+\.\d\d \[", row[2]) for row in rows)
+    assert "c02 (1 of 6 blocks): 30.00 % [29.16, 30.86] of the time" in rows[2][1]
+    assert note.endswith(
         "Numbers: [configurations.csv](tables/configurations.csv), [equal_macs.csv](tables/equal_macs.csv)."
     )
 
