@@ -16,11 +16,12 @@ def points(accuracies: pd.DataFrame) -> pd.DataFrame:
     """A row per network and cost: mean test accuracy over seeds, its 95 % interval, and the range of the seeds.
 
     ``accuracies`` are rows of ``accuracies.csv``; ``trained`` marks full networks as trained, the static
-    ones among them.
+    ones among them. Of one seed the interval is that of its test images (Wilson's).
     """
     rows = []
     for (network, role, budget), part in accuracies.groupby(["network", "role", "budget"], sort=False):
         found = share(part["test_accuracy"])
+        alone = part.iloc[0] if len(part) == 1 else found
         rows.append(
             {
                 "network": network,
@@ -29,8 +30,8 @@ def points(accuracies: pd.DataFrame) -> pd.DataFrame:
                 "trained": budget == "as trained",
                 "macs": part["macs"].mean(),
                 "test_accuracy": found.value,
-                "low": found.low,
-                "high": found.high,
+                "low": alone.low,
+                "high": alone.high,
                 "worst_seed": part["test_accuracy"].min(),
                 "best_seed": part["test_accuracy"].max(),
                 "seeds": found.n,
@@ -40,11 +41,14 @@ def points(accuracies: pd.DataFrame) -> pd.DataFrame:
 
 
 def line(axis: Axes, part: pd.DataFrame, colour: str, style: str, label: str) -> None:
-    """The mean over seeds against MACs, with a band over the seeds; ``part`` has rows of ``points``."""
+    """The mean over seeds against MACs, with a band over the seeds, or bars of one; ``part`` has rows of ``points``."""
     part = part.drop_duplicates("macs").sort_values("macs")
     x = part["macs"] / 1e6
     axis.fill_between(x, part["worst_seed"], part["best_seed"], color=colour, alpha=0.2, linewidth=0)
     axis.plot(x, part["test_accuracy"], style, marker="o", markersize=3, color=colour, label=label)
+    one = part[part["seeds"] == 1]
+    bars = [one["test_accuracy"] - one["low"], one["high"] - one["test_accuracy"]]
+    axis.errorbar(one["macs"] / 1e6, one["test_accuracy"], bars, fmt="none", ecolor=colour, elinewidth=0.8, capsize=1.5)
     for row in part.to_dict("records"):
         tell(axis, (row["macs"] / 1e6, row["test_accuracy"]), tooltip(row))
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from depthdial.artefacts import read_csv
 from depthdial.figures.accuracies import line, points, tooltip
-from depthdial.figures.style import Drawing, Style, canvas, in_percent, point, seeds_of, tell
+from depthdial.figures.style import Drawing, Style, canvas, in_percent, point, seeds_of, spread, tell
 
 
 def draw(style: Style, *, accuracies: str, network: str) -> Drawing:
@@ -25,6 +25,7 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
             part = data[(data["role"] == role) & ~data["trained"]]
             if len(part):
                 line(axis, part, style.colours[role], dashes, "dial" if role == "dial" else "constant depth, skipped")
+        names = []
         for row in data[data["trained"]].to_dict("records"):
             static = row["role"] == "static"
             at = (row["macs"] / 1e6, row["test_accuracy"])
@@ -32,7 +33,7 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
             name = point(
                 axis, at, str(row["network"]) if static else "", style.colours[row["role"]], "Ds"[not static], ends
             )
-            name.set_position((4, 7))
+            names += [name] if static else []
             tell(axis, at, tooltip(row))
         own = data[data["role"] != "control"]
         low, high = own["worst_seed"].min(), data["best_seed"].max()
@@ -40,5 +41,6 @@ def picture(data: pd.DataFrame, style: Style) -> Figure:
         axis.set_ylim(low - 0.15 * room, high + 0.12 * room)
         axis.set(xlabel="million MACs per image", ylabel="test accuracy / %", title=style.title)
         in_percent(axis.yaxis)
-        axis.legend(loc="lower right")
+        axis.legend()
+        spread(figure, names, zip(own["macs"] / 1e6, own["test_accuracy"], strict=True))
         return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,28 +115,46 @@ def point(
 
 
 PLACES = [
-    (sign * distance, height)
-    for distance, heights in ((5, (-6, 6, -12, 12)), (12, (-16, 16, -24, 24)), (22, (0, -32, 32)))
-    for height in heights
-    for sign in (1, -1)
+    *((side, height) for height in (-6, 6) for side in (5, -5)),
+    *((0, height) for height in (9, -9)),
+    *(
+        (sign * distance, height)
+        for distance, heights in ((5, (-12, 12)), (12, (-16, 16, -24, 24)), (22, (0, -32, 32)))
+        for height in heights
+        for sign in (1, -1)
+    ),
 ]
 """Where a name may stand relative to its point, in points; the first place without a collision is taken."""
 
 
-def spread(figure: Figure, names: Sequence[Annotation]) -> None:
-    """Move the names of points so that none covers another or another's point."""
+def spread(figure: Figure, names: Sequence[Annotation], unnamed: Iterable[tuple[float, float]] = ()) -> None:
+    """Move the names of points so that none covers another, or a point, or is nearer to another's point than to its own.
+
+    ``unnamed`` are further points of the same axes.
+    """
     figure.draw_without_rendering()
     points = [name.axes.transData.transform(name.xy) for name in names if name.axes is not None]
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
-    for name in names:
+    axes = names[0].axes if names else None
+    further = [axes.transData.transform(at) for at in unnamed] if axes is not None else []
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in [*points, *further]]
+    for name, own in zip(names, points, strict=True):
+        others = [other for other in points if tuple(other) != tuple(own)]
         for dx, dy in PLACES:
             name.set_position((dx, dy))
-            name.set_horizontalalignment("left" if dx > 0 else "right")
+            name.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
             box = name.get_window_extent()
             frame = name.axes.get_window_extent() if name.axes is not None else box
-            if not any(box.overlaps(other) for other in taken) and frame.contains(box.x1, box.y1):
+            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
+            free = inside and not any(box.overlaps(other) for other in taken)
+            if free and all(_distance(box, own) <= _distance(box, other) for other in others):
                 break
         taken.append(name.get_window_extent())
+
+
+def _distance(box: Bbox, at: Sequence[float]) -> float:
+    """Of a point from a box; zero inside."""
+    x, y = at
+    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
 
 
 TOLD = "told: "
