@@ -34,14 +34,7 @@ def stochastic(experiment: Experiment, dial: str) -> bool:
     """Whether a dial, or a dial that it begins with, is trained here with Stochastic Depth: whether some step draws
     gates by survival probabilities."""
     dials = [name for name in (dial, *experiment.earlier(dial)) if experiment.network(name).role == "dial"]
-    return any(_draws(experiment, name) for name in dials if not experiment.network(name).adopted)
-
-
-def _draws(experiment: Experiment, dial: str) -> bool:
-    sandwich = experiment.recipe(dial).sandwich
-    if sandwich is None or sandwich.start > 0 or sandwich.every > 1:
-        return True
-    return sandwich.draw == "survival" and sandwich.random > 0
+    return any(experiment.recipe(name).draws_by_survival for name in dials if not experiment.network(name).adopted)
 
 
 def held_against_claims(experiment: Experiment) -> list[str]:

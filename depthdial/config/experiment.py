@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field, model_validator
 
@@ -93,6 +93,9 @@ class Experiment(Section):
                     f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
                     f"a {network.role} network has constant depth"
                 )
+            problems += [
+                f"networks[{index}].survival: {problem}" for problem in self._survival_problems(network, recipes)
+            ]
             problems += [f"networks[{index}].weights: {problem}" for problem in self._beginning_problems(network)]
             if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
@@ -121,6 +124,17 @@ class Experiment(Section):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _survival_problems(self, network: Network, recipes: Sequence[str]) -> list[str]:
+        """Whether a dial has survival probabilities where its recipe draws by them, and nowhere else."""
+        if network.role != "dial" or network.recipe not in recipes:
+            return []
+        draws = self.recipe(network.name).draws_by_survival
+        if draws and network.survival is None:
+            return ["a dial is trained with Stochastic Depth; add `survival: {last: 0.5}`"]
+        if not draws and network.survival is not None:
+            return [f"every step of recipe {network.recipe} is a sandwich, nothing draws by it; remove it"]
+        return []
 
     def _beginning_problems(self, network: Network) -> list[str]:
         """What keeps a network from beginning with the weights of the network that it names, if it names one."""

@@ -62,7 +62,8 @@ class Network(Section):
     """Names of tensors, as patterns part by part (`classifier.*`), that are drawn anew in place of those of `weights`:
     the classifier where the classes are others. Training must follow."""
     survival: Survival | None = None
-    """Survival probabilities while training; a dial that is trained needs them, other networks have constant depth."""
+    """Survival probabilities of a dial while training; absent where its recipe draws nothing by them: every step is a sandwich of
+    nested networks. Other networks have constant depth."""
     recipe: Name = "fast"
     """Name of the training recipe; `none`: the network is adopted with its `weights` as they are."""
     scaling: Literal["none", "survival", "inverse"] | None = None
@@ -104,8 +105,6 @@ class Network(Section):
             return ["survival, anew: recipe none trains nothing; remove them, or name a recipe"]
         if self.anew and self.weights is None:
             return ["anew: without weights all is drawn anew; remove it"]
-        if self.role == "dial" and self.survival is None and not self.adopted:
-            return ["survival: a dial is trained with Stochastic Depth; add `survival: {last: 0.5}`"]
         if self.role != "dial" and self.survival is not None:
             return [f"survival: a {self.role} network has constant depth; remove survival"]
         return []

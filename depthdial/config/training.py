@@ -78,6 +78,13 @@ class Recipe(Section):
     validate_every: int = Field(default=5, ge=1)
     """Epochs between validations, for the log and the history; the last epoch is always validated."""
 
+    @property
+    def draws_by_survival(self) -> bool:
+        """Whether some step of a dial draws gates by survival probabilities."""
+        if self.sandwich is None or self.sandwich.start > 0 or self.sandwich.every > 1:
+            return True
+        return self.sandwich.draw == "survival" and self.sandwich.random > 0
+
     @field_validator("resolutions")
     @classmethod
     def _rising(cls, shares: tuple[float, ...]) -> tuple[float, ...]:

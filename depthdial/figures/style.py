@@ -151,7 +151,7 @@ def spread(figure: Figure, names: Sequence[Annotation], unnamed: Iterable[tuple[
         taken.append(name.get_window_extent())
 
 
-def _distance(box: Bbox, at: Sequence[float]) -> float:
+def _distance(box: Bbox, at: Iterable[float]) -> float:
     """Of a point from a box; zero inside."""
     x, y = at
     return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))

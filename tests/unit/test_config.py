@@ -80,6 +80,10 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
         ),
         ({"networks": [{"name": "a", "role": "dial", "depth": 8}]}, r"networks\[0\].survival: a dial is trained"),
         (
+            {"networks": [DIAL], "recipes": [{"name": "fast", "sandwich": {"start": 0}}]},
+            r"networks\[0\].survival: every step of recipe fast is a sandwich, nothing draws by it; remove it",
+        ),
+        (
             {"networks": [{"name": "a", "role": "control", "depth": 8, "survival": {}}]},
             "survival: a control network has constant depth",
         ),

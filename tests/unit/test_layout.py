@@ -108,15 +108,18 @@ def test_a_dial_of_sandwiches_alone_is_not_trained_with_stochastic_depth() -> No
         "drawn": {"start": 0, "draw": "survival"},
         "pair": {"start": 0, "draw": "survival", "random": 0},
     }
+    alone = ["early", "pair"]
+    networks = [dial(name, recipe=name, **({"survival": None} if name in alone else {})) for name in sandwiches]
     found = Experiment.model_validate(
         {
             "experiment": "e",
             "recipes": [{"name": "fast"}, *({"name": name, "sandwich": one} for name, one in sandwiches.items())],
-            "networks": [dial("plain"), *(dial(name, recipe=name) for name in sandwiches)],
+            "networks": [dial("plain"), *networks],
         }
     )
-    assert [name for name in found.names() if not stochastic(found, name)] == ["early", "pair"]
-    begun = {"networks": [dial("plain"), dial("on", recipe="early", weights="plain"), dial("more", weights="plain")]}
+    assert [name for name in found.names() if not stochastic(found, name)] == alone
+    on = dial("on", recipe="early", weights="plain", survival=None)
+    begun = {"networks": [dial("plain"), on, dial("more", weights="plain")]}
     later = Experiment.model_validate({"experiment": "e", "recipes": [r.model_dump() for r in found.recipes]} | begun)
     assert stochastic(later, "on"), "what it begins with was"
     assert not as_published(later, "more")
