@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from pydantic import Field, model_validator
 
@@ -93,9 +93,8 @@ class Experiment(Section):
                     f"networks[{index}].recipe: {network.recipe} has sandwich steps, which train a dial; "
                     f"a {network.role} network has constant depth"
                 )
-            problems += [
-                f"networks[{index}].survival: {problem}" for problem in self._survival_problems(network, recipes)
-            ]
+            if network.recipe in recipes:
+                problems += [f"networks[{index}].survival: {problem}" for problem in self._survival_problems(network)]
             problems += [f"networks[{index}].weights: {problem}" for problem in self._beginning_problems(network)]
             if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
@@ -125,9 +124,9 @@ class Experiment(Section):
             raise ValueError("\n".join(problems))
         return self
 
-    def _survival_problems(self, network: Network, recipes: Sequence[str]) -> list[str]:
+    def _survival_problems(self, network: Network) -> list[str]:
         """Whether a dial has survival probabilities where its recipe draws by them, and nowhere else."""
-        if network.role != "dial" or network.recipe not in recipes:
+        if network.role != "dial":
             return []
         draws = self.recipe(network.name).draws_by_survival
         if draws and network.survival is None:

@@ -62,8 +62,8 @@ class Network(Section):
     """Names of tensors, as patterns part by part (`classifier.*`), that are drawn anew in place of those of `weights`:
     the classifier where the classes are others. Training must follow."""
     survival: Survival | None = None
-    """Survival probabilities of a dial while training; absent where its recipe draws nothing by them: every step is a sandwich of
-    nested networks. Other networks have constant depth."""
+    """Survival probabilities of a dial while training; absent where its recipe draws nothing by them: every step is
+    a sandwich of nested networks then. Other networks have constant depth."""
     recipe: Name = "fast"
     """Name of the training recipe; `none`: the network is adopted with its `weights` as they are."""
     scaling: Literal["none", "survival", "inverse"] | None = None

@@ -128,7 +128,7 @@ PLACES = [
 
 
 def spread(figure: Figure, names: Sequence[Annotation], unnamed: Iterable[tuple[float, float]] = ()) -> None:
-    """Move the names of points so that none covers another, or a point, or is nearer to another's point than to its own.
+    """Move the names of points so that none covers another or a point, or is nearer to another's point than to its own.
 
     ``unnamed`` are further points of the same axes.
     """

@@ -25,8 +25,8 @@ COLUMNS = [
     Column("verdict", "verdict", "text"),
 ]
 NOTE = (
-    "Intervals are 95 %, over the same test images; at equal MACs over the seeds, if there are several. Times, and what is "
-    "chosen by them, are of one training seed."
+    "Intervals are 95 %, over the same test images; at equal MACs over the seeds, if there are several. Times, and "
+    "what is chosen by them, are of one training seed."
 )
 
 
