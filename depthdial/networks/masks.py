@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import total_ordering
 from itertools import combinations
@@ -34,6 +34,11 @@ class Mask:
         """The mask of ``n`` blocks that keeps those whose indices are given."""
         chosen = set(kept)
         return cls("".join("1" if block in chosen else "0" for block in range(n)))
+
+    @classmethod
+    def nested(cls, stages: Sequence[int], depths: Sequence[int]) -> Mask:
+        """The mask that keeps the first ``depths`` of the blocks of each stage (Cai et al. 2020, section 3.2)."""
+        return cls("".join("1" * kept + "0" * (units - kept) for units, kept in zip(stages, depths, strict=True)))
 
     @property
     def n(self) -> int:

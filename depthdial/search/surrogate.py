@@ -134,7 +134,7 @@ class Surrogate(Searcher):
         n = self.network.n_units
         empty = Mask("0" * n)
         singles = (empty.flip(block) for block in range(n))
-        yield [Mask.full(n), empty, *singles, *self._random(10), *first_blocks(self.network.stages)]
+        yield [Mask.full(n), empty, *singles, *self._random(10), *stagewise_masks(self.network.stages)]
         while len(self.accuracy) < 2**n:
             candidates = self._neighbours()
             yield self._promising(candidates) if candidates else self._random(self.batch)
@@ -193,13 +193,10 @@ class Surrogate(Searcher):
         return model
 
 
-def first_blocks(stages: Sequence[int]) -> list[Mask]:
+def stagewise_masks(stages: Sequence[int]) -> list[Mask]:
     """Masks that keep the first blocks of each stage: of the longest one to all, of the others the same share."""
     longest = max(stages)
-    return [
-        Mask("".join("1" * (kept := -(-part * units // longest)) + "0" * (units - kept) for units in stages))
-        for part in range(1, longest + 1)
-    ]
+    return [Mask.nested(stages, [-(-part * units // longest) for units in stages]) for part in range(1, longest + 1)]
 
 
 def _rows(masks: Sequence[Mask]) -> Array:

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from depthdial.config.training import Recipe, Sandwich
 from depthdial.networks.dial import Dial
+from depthdial.networks.masks import Mask
 
 
 def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:
@@ -27,7 +28,7 @@ def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) ->
     ends = list(itertools.accumulate(stages, initial=0))
     least = [sum(smallest[start:end]) for start, end in itertools.pairwise(ends)]
     drawn = (nested_depths(stages, least, generator) for _ in range(sandwich.random))
-    return [(True,) * n, *(first_blocks(stages, depths) for depths in (least, *drawn))]
+    return [(True,) * n, *(Mask.nested(stages, depths).gates for depths in (least, *drawn))]
 
 
 def nested_depths(stages: Sequence[int], least: Sequence[int], generator: torch.Generator) -> list[int]:
@@ -36,11 +37,6 @@ def nested_depths(stages: Sequence[int], least: Sequence[int], generator: torch.
         int(torch.randint(max(1, low), units + 1, (), generator=generator))
         for units, low in zip(stages, least, strict=True)
     ]
-
-
-def first_blocks(stages: Sequence[int], depths: Sequence[int]) -> tuple[bool, ...]:
-    """Gates of the network that keeps the first blocks of every stage."""
-    return tuple(place < depth for units, depth in zip(stages, depths, strict=True) for place in range(units))
 
 
 def accumulated(net: Dial, images: Tensor, labels: Tensor, gates: Sequence[Sequence[bool]], recipe: Recipe) -> Tensor:

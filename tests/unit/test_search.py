@@ -33,7 +33,7 @@ from depthdial.search.importance import fisher_information, hessian_traces, l2_n
 from depthdial.search.runs import fit, needed, progress, run
 from depthdial.search.simple import Elimination, Exhaustive, Ranking, Sensitivity, nested_masks
 from depthdial.search.strategies import RANDOM, Importance, make_search
-from depthdial.search.surrogate import Model, Surrogate, expected_improvement, first_blocks
+from depthdial.search.surrogate import Model, Surrogate, expected_improvement, stagewise_masks
 from depthdial.search.tasks import (
     ask_masks,
     collect_searches,
@@ -269,7 +269,7 @@ def test_expected_improvement_without_doubt_is_the_area_gained():
 
 
 def test_the_surrogate_begins_near_what_nested_sandwiches_train():
-    assert first_blocks((3, 1, 2)) == [Mask("100110"), Mask("110111"), Mask("111111")]
+    assert stagewise_masks((3, 1, 2)) == [Mask("100110"), Mask("110111"), Mask("111111")]
     network = Architecture(56, 4, 1, 8, 10).describe()
     first = Surrogate(network).ask()
     assert {Mask(("1" * kept + "0" * (9 - kept)) * 3) for kept in range(1, 10)} <= set(first)
