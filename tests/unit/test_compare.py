@@ -557,12 +557,15 @@ def test_a_page_begins_with_what_the_best_dial_is_worth(
         "equal_macs": equal_macs(dials, controls, statics),
         "recipes": pd.DataFrame({"network": ["other", "dial"], "hypervolume": [0.5, 0.6]}),
     }
-    for name, made_up in made.items():
-        write_csv(tmp_path / f"tables/{name}.csv", made_up)
-    paths = {name: str(tmp_path / f"tables/{name}.csv") for name in made}
-    said = worth(
-        [{"title": name, "network": name, "device": "a board"} | paths for name in ("other", "dial")], tmp_path
-    )
+
+    def said_of(tables: dict[str, pd.DataFrame]) -> str:
+        for name, made_up in tables.items():
+            write_csv(tmp_path / f"tables/{name}.csv", made_up)
+        paths = {name: str(tmp_path / f"tables/{name}.csv") for name in tables}
+        dials = [{"title": name, "network": name, "device": "a board"} | paths for name in ("other", "dial")]
+        return worth(dials, tmp_path)
+
+    said = said_of(made)
     prose, table, note = said.split("\n\n")
     assert prose.startswith("**dial**, on a board. With all blocks the dial has ")
     assert "In 30 % of that network's time it is not told apart from it (-6.00 [" in prose
@@ -580,6 +583,12 @@ def test_a_page_begins_with_what_the_best_dial_is_worth(
     assert note.endswith(
         "Numbers: [configurations.csv](tables/configurations.csv), [equal_macs.csv](tables/equal_macs.csv)."
     )
+    slow = on_device.assign(speedup=1.1, speedup_low=1.05, speedup_high=1.15)
+    assert "No configuration takes half of that network's time." in said_of(made | {"configurations": slow})
+    alone = on_device.assign(to_constant=None, to_constant_low=None, to_constant_high=None)
+    assert "constant depth" not in said_of(made | {"configurations": alone})
+    none_as_fast = in_time.assign(configuration=None)
+    assert "None of its configurations is as fast as small." in said_of(made | {"equal_time": none_as_fast})
 
 
 def test_where_no_faster_one_is_as_accurate_the_page_says_so(dials: list, controls: list, statics: list) -> None:
