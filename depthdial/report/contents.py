@@ -67,6 +67,7 @@ def worths(study: Study) -> list[dict[str, str]]:
             "device": device.label,
             "recipes": Place(dial.experiment, dial.dataset).table("recipes"),
             "equal_macs": dial.table("equal_macs"),
+            "training": dial.table("training"),
             "equal_time": Place(dial.experiment, dial.dataset, dial.network, name).table("equal_time"),
             "configurations": Place(dial.experiment, dial.dataset, dial.network, name).table("configurations"),
         }

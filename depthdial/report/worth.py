@@ -33,8 +33,8 @@ NOTE = (
 def worth(dials: Sequence[Mapping[str, str]], folder: Path) -> str:
     """A paragraph and a table for each data set, of the dial with the largest hypervolume on its validation images.
 
-    ``dials`` have title, network, device and the paths of the tables recipes, equal_macs, equal_time, configurations;
-    links hold in ``folder``.
+    ``dials`` have title, network, device and the paths of the tables recipes, equal_macs, training, equal_time and
+    configurations; links hold in ``folder``.
     """
     chosen = {dial["recipes"]: dial for dial in dials if dial["network"] == _best(dial["recipes"])}
     return "\n\n".join(_worth(dial, folder) for dial in chosen.values())
@@ -48,7 +48,7 @@ def _worth(dial: Mapping[str, str], folder: Path) -> str:
     configurations = read_comparison(dial["configurations"])
     ours = with_latency_share(configurations[configurations["network"] == dial["network"]])
     statics = against_static(read_comparison(dial["equal_time"]))
-    said = [*_of_the_original(ours), *_of_statics(statics)]
+    said = [*_of_the_original(ours), *_of_statics(statics), *_of_training(read_comparison(dial["training"]))]
     rows = [_beside_itself(configurations, dial["network"]), *_beside_the_original(ours)]
     rows += [_in_its_time(name, found) for name, found in statics.items()]
     rows += map(_at_its_macs, _compared(read_comparison(dial["equal_macs"])))
@@ -74,9 +74,9 @@ def _of_the_original(ours: pd.DataFrame) -> list[str]:
     said = [f"{whole}: {_in_words(full, 'to_constant', 'the same network of constant depth')}."]
     half, _ = halved(ours, "latency_share")
     if half is None:
-        return [*said, "No configuration takes half of that network's time."]
+        return [*said, "No configuration takes half of the time of all blocks."]
     taken = f"{100 * half['latency_share']:.0f} %"
-    return [*said, f"In {taken} of that network's time it is {_in_words(half, 'to_constant', 'it')}."]
+    return [*said, f"In {taken} of the time of all blocks it is {_in_words(half, 'to_constant', 'that network')}."]
 
 
 def _in_words(row: Row, name: str, rival: str) -> str:
@@ -100,6 +100,17 @@ def _of_statics(found: Mapping[str, Finding | None]) -> list[str]:
     if by_verdict[None]:
         said.append(f"None of its configurations is as fast as {_listed(by_verdict[None])}.")
     return said
+
+
+def _of_training(training: pd.DataFrame) -> list[str]:
+    """What the dial's training was against that of the others: none of the differences is at equal training."""
+    rows = training.set_index("network")
+    (name,) = rows.index[rows["role"] == "dial"][:1]
+    others = [f"{escaped(str(other))} {epochs:.0f}" for other, epochs in rows["epochs"].drop(name).items()]
+    said = f"It was trained for {rows.at[name, 'epochs']:.0f} epochs, those of what it begins with among them"
+    if pd.notna(share := rows.at[name, "time_share"]):
+        said += f", in {share:.1f} times the processor time of constant depth"
+    return [f"{said}; {', '.join(others)}." if others else f"{said}."]
 
 
 def _listed(names: Sequence[str]) -> str:

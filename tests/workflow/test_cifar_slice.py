@@ -107,7 +107,7 @@ def test_the_experiment_runs_to_its_end_on_a_slice(tmp_path: Path) -> None:
     page, *files = publish(results, place / "published")
     assert disagreements(page) == []
     prose, table = page.read_text().split("\n\n")[1:3]
-    assert "of that network's time" in prose
+    assert "of the time of all blocks" in prose
     assert ", at no more MACs | " in table
     metadata = next(path for path in files if path.name == "networks.json")
     assert len(pd.read_json(metadata)) == len(names)
