@@ -107,10 +107,12 @@ def _of_training(training: pd.DataFrame) -> list[str]:
     rows = training.set_index("network")
     (name,) = rows.index[rows["role"] == "dial"][:1]
     others = [f"{escaped(str(other))} {epochs:.0f}" for other, epochs in rows["epochs"].drop(name).items()]
-    said = f"It was trained for {rows.at[name, 'epochs']:.0f} epochs, those of what it begins with among them"
+    said = f"It was trained for {rows.at[name, 'epochs']:.0f} epochs"
+    if pd.notna(begun := rows.at[name, "begins_with"]) and begun:
+        said += " (those of what it begins with among them)"
     if pd.notna(share := rows.at[name, "time_share"]):
         said += f", in {share:.1f} times the processor time of constant depth"
-    return [f"{said}; {', '.join(others)}." if others else f"{said}."]
+    return [f"{said}; the others: {', '.join(others)}." if others else f"{said}."]
 
 
 def _listed(names: Sequence[str]) -> str:
