@@ -125,6 +125,8 @@ PLACES = [
     ),
 ]
 """Where a name may stand relative to its point, in points; the first place without a collision is taken."""
+NEAR = 16
+"""So far up or down a name may go to be nearest to its own point; farther off any place without a collision does."""
 
 
 def spread(figure: Figure, names: Sequence[Annotation], unnamed: Iterable[tuple[float, float]] = ()) -> None:
@@ -139,16 +141,27 @@ def spread(figure: Figure, names: Sequence[Annotation], unnamed: Iterable[tuple[
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in [*points, *further]]
     for name, own in zip(names, points, strict=True):
         others = [other for other in points if tuple(other) != tuple(own)]
-        for dx, dy in PLACES:
-            name.set_position((dx, dy))
-            name.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
-            box = name.get_window_extent()
-            frame = name.axes.get_window_extent() if name.axes is not None else box
-            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
-            free = inside and not any(box.overlaps(other) for other in taken)
-            if free and all(_distance(box, own) <= _distance(box, other) for other in others):
-                break
-        taken.append(name.get_window_extent())
+        free = [place for place in PLACES if _is_free(_placed(name, place), name, taken)]
+        near = [(dx, dy) for dx, dy in free if abs(dy) <= NEAR]
+        clear = [place for place in near if _nearest(_placed(name, place), own, others)]
+        taken.append(_placed(name, next(iter([*clear, *free, *PLACES]))))
+
+
+def _placed(name: Annotation, place: tuple[float, float]) -> Bbox:
+    """Where a name is when it stands at ``place``."""
+    name.set_position(place)
+    name.set_horizontalalignment("left" if place[0] > 0 else "right" if place[0] < 0 else "center")
+    return name.get_window_extent()
+
+
+def _is_free(box: Bbox, name: Annotation, taken: Sequence[Bbox]) -> bool:
+    frame = name.axes.get_window_extent() if name.axes is not None else box
+    inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
+    return inside and not any(box.overlaps(other) for other in taken)
+
+
+def _nearest(box: Bbox, own: Iterable[float], others: Iterable[Iterable[float]]) -> bool:
+    return all(_distance(box, own) <= _distance(box, other) for other in others)
 
 
 def _distance(box: Bbox, at: Iterable[float]) -> float:
