@@ -24,6 +24,8 @@ COLUMNS = [
     Column("points of test accuracy against it", "gap", "points"),
     Column("verdict", "verdict", "text"),
 ]
+TABLES = ("configurations", "equal_time", "equal_macs")
+"""Where the numbers of the table are from."""
 NOTE = (
     "Intervals are 95 %, over the same test images; at equal MACs over the seeds, if there are several. Times, and "
     "what is chosen by them, are of one training seed."
@@ -52,7 +54,7 @@ def _worth(dial: Mapping[str, str], folder: Path) -> str:
     rows = [_beside_itself(configurations, dial["network"]), *_beside_the_original(ours)]
     rows += [_in_its_time(name, found) for name, found in statics.items()]
     rows += map(_at_its_macs, _compared(read_comparison(dial["equal_macs"])))
-    links = [f"[{name}.csv]({os.path.relpath(dial[name], folder)})" for name in ("configurations", "equal_macs")]
+    links = [f"[{name}.csv]({os.path.relpath(dial[name], folder)})" for name in TABLES]
     return "\n\n".join(
         [
             f"**{escaped(dial['title'])}**, on {escaped(dial['device'])}. {' '.join(said)}",
@@ -104,14 +106,14 @@ def _of_statics(found: Mapping[str, Finding | None]) -> list[str]:
 
 def _of_training(training: pd.DataFrame) -> list[str]:
     """What the dial's training was against that of the others: none of the differences is at equal training."""
-    rows = training.set_index("network")
-    (name,) = rows.index[rows["role"] == "dial"][:1]
-    others = [f"{escaped(str(other))} {epochs:.0f}" for other, epochs in rows["epochs"].drop(name).items()]
-    said = f"It was trained for {rows.at[name, 'epochs']:.0f} epochs"
-    if pd.notna(begun := rows.at[name, "begins_with"]) and begun:
+    rows: list[Row] = training.to_dict("records")
+    dial = next(row for row in rows if row["role"] == "dial")
+    others = [f"{escaped(row['network'])} {row['epochs']:.0f}" for row in rows if row is not dial]
+    said = f"It was trained for {dial['epochs']:.0f} epochs"
+    if pd.notna(dial["begins_with"]) and dial["begins_with"]:
         said += " (those of what it begins with among them)"
-    if pd.notna(share := rows.at[name, "time_share"]):
-        said += f", in {share:.1f} times the processor time of constant depth"
+    if pd.notna(dial["time_share"]):
+        said += f", in {dial['time_share']:.1f} times the processor time of constant depth"
     return [f"{said}; the others: {', '.join(others)}." if others else f"{said}."]
 
 

@@ -582,7 +582,8 @@ def test_a_page_begins_with_what_the_best_dial_is_worth(
     assert all(re.match(r"[+-]\d+\.\d\d \[", row[2]) for row in rows)
     assert "c02 (1 of 6 blocks): 30.00 % [29.16, 30.86] of the time" in rows[2][1]
     assert note.endswith(
-        "Numbers: [configurations.csv](tables/configurations.csv), [equal_macs.csv](tables/equal_macs.csv)."
+        "Numbers: [configurations.csv](tables/configurations.csv), [equal_time.csv](tables/equal_time.csv), "
+        "[equal_macs.csv](tables/equal_macs.csv)."
     )
     slow = on_device.assign(speedup=1.1, speedup_low=1.05, speedup_high=1.15)
     assert "No configuration takes half of the time of all blocks." in said_of(made | {"configurations": slow})

@@ -29,8 +29,17 @@ def disagreements(page: Path) -> list[str]:
     text = page.read_text()
     wrong = [f"{name} is not there" for name in linked(text) if not (page.parent / name).is_file()]
     tables = re.findall(r"((?:^\|.*\|\n)+)\nNumbers: \[[^]]+\]\(([^)]+)\)", text, re.M)
-    if len(tables) != len(re.findall(r"^\| ?---", text, re.M)):
+    summaries = re.findall(r"((?:^\|.*\|\n)+)\nIntervals .* Numbers: (.*)\.$", text, re.M)
+    if len(tables) + len(summaries) != len(re.findall(r"^\| ?---", text, re.M)):
         wrong.append("a table names no CSV file")
+    for table, names in summaries:
+        files = [page.parent / name for name in re.findall(r"\(([^)]+)\)", names)]
+        records = [r for file in files for r in pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records")]
+        head, _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+        (column,) = (index for index, title in enumerate(head) if "points" in title)
+        wrong += [
+            f"{row[0]}: {row[column]}" for row in rows if not any(held("points", row[column], r) for r in records)
+        ]
     for table, name in tables:
         head, _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
         known = pd.read_csv(page.parent / name, dtype=str, keep_default_na=False).to_dict("records")
