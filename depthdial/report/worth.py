@@ -21,7 +21,7 @@ Row = dict[Any, Any]
 COLUMNS = [
     Column("beside", "beside", "text"),
     Column("the dial, chosen on validation", "answer", "text"),
-    Column("points of test accuracy against it", "gap", "points"),
+    Column("test accuracy against it / points", "gap", "points"),
     Column("verdict", "verdict", "text"),
 ]
 TABLES = ("configurations", "equal_time", "equal_macs")

@@ -35,20 +35,26 @@ def disagreements(page: Path) -> list[str]:
     for table, names in summaries:
         files = [page.parent / name for name in re.findall(r"\(([^)]+)\)", names)]
         records = [r for file in files for r in pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records")]
-        head, _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
-        (column,) = (index for index, title in enumerate(head) if "points" in title)
-        wrong += [
-            f"{row[0]}: {row[column]}" for row in rows if not any(held("points", row[column], r) for r in records)
-        ]
+        head, *rows = rows_of(table)
+        points = next(index for index, title in enumerate(head) if "points" in title)
+        gaps = [(row[0], head[points], row[points]) for row in rows]
+        wrong += [f"{beside}: {cell[1]}" for beside, *cell in gaps if not any(held(*cell, r) for r in records)]
     for table, name in tables:
-        head, _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+        head, *rows = rows_of(table)
         known = pd.read_csv(page.parent / name, dtype=str, keep_default_na=False).to_dict("records")
         if len(rows) != len(known):
             wrong.append(f"{name}: {len(rows)} rows on the page, {len(known)} in the file")
         for row, record in zip(rows, known, strict=False):
-            cells = zip(head, [re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", html.unescape(cell)) for cell in row], strict=True)
+            cells = zip(head, row, strict=True)
             wrong += [f"{name}: {title}: {cell}" for title, cell in cells if not held(title, cell, record)]
     return wrong
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of a Markdown table as they are read: its head, then its rows."""
+    head, _, *lines = [line.strip("|").split(" | ") for line in table.splitlines()]
+    plain = [[html.unescape(cell.strip()) for cell in line] for line in (head, *lines)]
+    return [[re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", cell) for cell in line] for line in plain]
 
 
 def held(title: str, cell: str, record: dict[str, str]) -> bool:
