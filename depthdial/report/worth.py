@@ -108,6 +108,8 @@ def _of_training(training: pd.DataFrame) -> list[str]:
     """What the dial's training was against that of the others: none of the differences is at equal training."""
     rows: list[Row] = training.to_dict("records")
     dial = next(row for row in rows if row["role"] == "dial")
+    if not dial["epochs"]:
+        return []  # adopted as others trained it
     others = [f"{escaped(row['network'])} {row['epochs']:.0f}" for row in rows if row is not dial]
     said = f"It was trained for {dial['epochs']:.0f} epochs"
     if pd.notna(dial["begins_with"]) and dial["begins_with"]:

@@ -590,6 +590,7 @@ def test_a_page_begins_with_what_the_best_dial_is_worth(
     alone = on_device.assign(to_constant=None, to_constant_low=None, to_constant_high=None)
     without = training_time([*dials, *statics])
     assert "constant depth" not in said_of(made | {"configurations": alone, "training": without})
+    assert "trained for" not in said_of(made | {"training": made["training"].assign(epochs=0)})
     none_as_fast = in_time.assign(configuration=None)
     assert "None of its configurations is as fast as small." in said_of(made | {"equal_time": none_as_fast})
 
