@@ -28,8 +28,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+
+Found = TypeVar("Found")
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 GRES = CONFIGURATION.with_name("gres.conf")
@@ -96,17 +99,29 @@ class Cluster:
         rows = run("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%N|%S|%e").splitlines()
         return [job for job in (Job(*row.split("|")) for row in rows) if what in job.comment]
 
-    def together(self, what: str) -> None:
-        """Start nothing until two jobs that hold ``what`` wait in the queue; then they start at the same moment."""
+    def together(self, what: str) -> list[Job]:
+        """Start nothing until two jobs that hold ``what`` wait in the queue; return them as they run at the same time.
+
+        Slurm forgets when and where a job ran that it has started once more, so who asks later may not see it.
+        """
+
+        def in_state(state: str) -> list[Job]:
+            return [job for job in self.jobs(what) if job.state == state]
+
         partitions = [line.split()[0] for line in run("scontrol", "--oneliner", "show", "partition").splitlines()]
         for partition in partitions:
             run("scontrol", "update", partition, "State=DOWN")
         try:
-            pending = lambda: [job for job in self.jobs(what) if job.state == "PENDING"]  # noqa: E731
-            wait_until(f"two jobs of {what} wait", lambda: len(pending()) > 1, 600)
+            wait_until(f"two jobs of {what} wait", lambda: len(in_state("PENDING")) > 1, 600)
         finally:
             for partition in partitions:
                 run("scontrol", "update", partition, "State=UP")
+
+        def at_once() -> list[Job]:
+            jobs = in_state("RUNNING")
+            return jobs if len(jobs) > 1 else []
+
+        return wait_until(f"two jobs of {what} run at the same time", at_once)
 
     def running(self, what: str, timeout_s: float = 600) -> Job:
         """Wait until a job is doing its work on a node, and return it."""
@@ -115,8 +130,7 @@ class Cluster:
             jobs = [job for job in self.jobs(what) if job.state == "RUNNING"]
             return [job for job in jobs if any(".snakemake/scripts/" in _command(p) for p in self.processes(job.node))]
 
-        wait_until(f"a job of {what} runs", lambda: bool(found()), timeout_s)
-        return found()[0]
+        return wait_until(f"a job of {what} runs", found, timeout_s)[0]
 
     def start_controller(self) -> None:
         """Start ``slurmctld``; returns when it answers."""
@@ -374,13 +388,14 @@ def succeeds(*command: str) -> bool:
     return False
 
 
-def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 300, every_s: float = 0.2) -> None:
-    """Return when ``true()`` is. Raises ClusterError that names ``what`` after ``timeout_s`` seconds."""
+def wait_until(what: str, found: Callable[[], Found], timeout_s: float = 300, every_s: float = 0.2) -> Found:
+    """Return what ``found()`` does once it is true. Raises ClusterError that names ``what`` after ``timeout_s`` s."""
     end = time.monotonic() + timeout_s
-    while not true():
+    while not (it := found()):
         if time.monotonic() > end:
             raise ClusterError(f"not so within {timeout_s:g} s: {what}")
         time.sleep(every_s)
+    return it
 
 
 def free_ports(number: int) -> list[int]:
