@@ -31,8 +31,9 @@ from depthdial.deploy.graph.trace import trace
 from depthdial.deploy.graph.write import program
 from depthdial.deploy.processor import processor
 from depthdial.errors import ArtefactError, DeployError
+from depthdial.networks.families.he_shapes import Architecture
 from depthdial.networks.masks import Mask
-from tests.unit.deploy_case import HOST
+from tests.unit.deploy_case import HOST, graph_of
 
 NONE, FULL = ("none",), Mask("1")
 """The name of a unit that no network here has, and the mask that keeps it."""
@@ -144,6 +145,25 @@ class Channels(nn.Module):
         return self.last(x).flatten(1) / 2 + 0.5
 
 
+class Shortcuts(nn.Module):
+    """Sums with pixels that are picked from what came before, as in He's shortcuts; picked pixels that others read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 48, 3, 2, 1)
+        self.alone, self.again = nn.Conv2d(48, 64, 3, padding=1), nn.Conv2d(48, 64, 3, 2, 1)
+        self.twice, self.narrow = nn.Conv2d(48, 64, 1), nn.Conv2d(64, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.stem(x))
+        x = functional.relu(self.down(x) + functional.pad(x[:, :, 1::2, ::2], (0, 0, 0, 0, 0, 32)))
+        alone = self.alone(x[:, :, ::2, 1::2][:, :, 1:, :4])
+        twice = x[:, :, ::2, ::2]
+        x = self.again(x) + functional.pad(twice, (0, 0, 0, 0, 0, 16)) + self.twice(twice)
+        x = functional.relu(self.narrow(x))
+        return torch.cat([x[:, :, ::2, ::2].flatten(1), alone.mean((2, 3))], 1)
+
+
 KINDS = {
     "filters": lambda: nn.Sequential(
         nn.Conv2d(3, 19, 7, 2, 3, bias=False), nn.BatchNorm2d(19), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
@@ -160,6 +180,7 @@ KINDS = {
     ),
     "tokens": Tokens,
     "channels": Channels,
+    "shortcuts": Shortcuts,
 }  # fmt: skip
 
 
@@ -289,6 +310,16 @@ def test_a_skipped_unit_is_gone_and_equal_layers_are_one_kernel(tmp_path: Path) 
     (tmp_path / "graph.json").write_text("{}")
     with pytest.raises(ArtefactError, match="cannot be read as the graph of a network"):
         read_graph(tmp_path / "graph.json")
+
+
+def test_shortcuts_of_resnets_are_part_of_the_sums_that_read_them() -> None:
+    graph = graph_of(Architecture(20, 16, 3, 32, 10))
+    text = program(graph, {"c00": Mask.full(9)}, processor(HOST), Tiles())
+    assert len(re.findall(r"= flow.dispatch", text)) == 1 + 19 + 2  # channels last, convolutions, mean and classifier
+    assert "tensor.extract_slice" not in text
+    skipped = program(graph, {"c00": Mask("111011111")}, processor(HOST), Tiles())
+    assert len(re.findall(r"= flow.dispatch @pick", skipped)) == 1
+    assert len(re.findall(r"= flow.dispatch", skipped)) == 22 - 2 + 1
 
 
 def test_a_unit_that_changes_shape_cannot_be_skipped() -> None:

@@ -67,16 +67,62 @@ def chunks(channels: int, lanes: int) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
+class Picked:
+    """Which pixels of an image are read: from ``start`` on, ``step`` rows and columns apart."""
+
+    start: tuple[int, int] = (0, 0)
+    step: tuple[int, int] = (1, 1)
+
+    def after(self, earlier: Picked) -> Picked:
+        """These pixels of those that ``earlier`` picks."""
+        (top, left), (down, across) = earlier.start, earlier.step
+        start = (top + self.start[0] * down, left + self.start[1] * across)
+        return Picked(start, (self.step[0] * down, self.step[1] * across))
+
+
+@dataclass(frozen=True)
 class Finish:
     """One thing that is done to results: ``affine``, ``bias`` and ``scale`` by channel, ``add`` or ``multiply`` by
-    another image (of one pixel: by channel) or a number, or an activation."""
+    another image (of one pixel: by channel) or a number, or an activation.
+
+    Of an image that is added some pixels may be ``picked``; channels that it lacks are zeros then.
+    """
 
     kind: str
     image: Image | None = None
     number: float | None = None
+    picked: Picked | None = None
 
 
 PARAMETERS = {"affine": 2, "bias": 1, "scale": 1}
+
+
+def lying(k: Kernel, name: str, image: Image, row: Index, column: Index, channel: Index, lanes: int) -> str:
+    """Where ``lanes`` channels of a pixel lie, as loads and stores say it."""
+    x = k.sum(k.product(k.sum(column, image.left), image.channels), channel)
+    return f"{name}[{k.index(k.sum(row, image.top))}, {k.index(x)}] : {buffer(*image.shape)}, {vector(lanes)}"
+
+
+def loaded(k: Kernel, name: str, image: Image, row: Index, column: Index, channel: Index, lanes: int) -> str:
+    """``lanes`` channels of a pixel."""
+    return k.add(f"vector.load {lying(k, name, image, row, column, channel, lanes)}")
+
+
+def picked(
+    k: Kernel, name: str, image: Image, pixels: Picked, at: tuple[Index, Index], channel: Index, lanes: int
+) -> str:
+    """``lanes`` channels of the pixel that is ``at`` its place among those that are picked; zeros after the image's.
+
+    The image has whole vectors of channels, so that none is half of zeros.
+    """
+    zero = k.splat(0.0, lanes)
+    if isinstance(channel, int) and channel >= image.channels:
+        return zero
+    row, column = (k.sum(k.product(a, by), first) for a, by, first in zip(at, pixels.step, pixels.start, strict=True))
+    if isinstance(channel, int):
+        return loaded(k, name, image, row, column, channel, lanes)
+    inside = k.add(f"arith.cmpi ult, {channel}, {k.index(image.channels)} : index")
+    return k.either(inside, vector(lanes), lambda: loaded(k, name, image, row, column, channel, lanes), zero)
 
 
 class Finisher:
@@ -97,33 +143,23 @@ class Finisher:
     def store(self, value: str, row: Index, column: Index, channel: Index, lanes: int) -> None:
         """Finish ``lanes`` channels of one pixel of the result and store them."""
         value = self.finish(value, row, column, channel, lanes)
-        self.kernel.do(f"vector.store {value}, {self.place(self.result, self.out, row, column, channel, lanes)}")
-
-    def place(self, name: str, image: Image, row: Index, column: Index, channel: Index, lanes: int) -> str:
-        """Where a vector of an image lies, as loads and stores say it."""
-        k = self.kernel
-        x = k.sum(k.product(k.sum(column, image.left), image.channels), channel)
-        y = k.sum(row, image.top)
-        return f"{name}[{k.index(y)}, {k.index(x)}] : {buffer(*image.shape)}, {vector(lanes)}"
+        place = lying(self.kernel, self.result, self.out, row, column, channel, lanes)
+        self.kernel.do(f"vector.store {value}, {place}")
 
     def finish(self, value: str, row: Index, column: Index, channel: Index, lanes: int) -> str:
         """A vector of results after all that is done to it."""
         k, kind = self.kernel, vector(lanes)
         for finish, name in zip(self.finishes, self.arguments, strict=True):
             if finish.kind in PARAMETERS:
-                lying = f"{buffer(PARAMETERS[finish.kind], self.out.channels)}, {kind}"
-                first, second = (
-                    f"vector.load {name}[{k.index(place)}, {k.index(channel)}] : {lying}" for place in (0, 1)
-                )
+                of = f"{buffer(PARAMETERS[finish.kind], self.out.channels)}, {kind}"
+                first, second = (f"vector.load {name}[{k.index(place)}, {k.index(channel)}] : {of}" for place in (0, 1))
                 if finish.kind == "affine":
                     value = k.product_sum(value, k.add(first), k.add(second), lanes)
                 else:
                     operation = "addf" if finish.kind == "bias" else "mulf"
                     value = k.add(f"arith.{operation} {value}, {k.add(first)} : {kind}")
             elif finish.image is not None:
-                one = finish.image.height * finish.image.width == 1
-                where = (0, 0) if one else (row, column)
-                other = k.add(f"vector.load {self.place(name, finish.image, *where, channel, lanes)}")
+                other = self._other(finish, finish.image, name, (row, column), channel, lanes)
                 value = k.add(f"arith.{'addf' if finish.kind == 'add' else 'mulf'} {value}, {other} : {kind}")
             elif finish.number is not None:
                 operation = "addf" if finish.kind == "add" else "mulf"
@@ -131,6 +167,15 @@ class Finisher:
             else:
                 value = ACTIVATIONS[finish.kind](k, value, lanes)
         return value
+
+    def _other(
+        self, finish: Finish, image: Image, name: str, at: tuple[Index, Index], channel: Index, lanes: int
+    ) -> str:
+        """A vector of the image that is added or multiplied by."""
+        if finish.picked:
+            return picked(self.kernel, name, image, finish.picked, at, channel, lanes)
+        where = (0, 0) if image.height * image.width == 1 else at
+        return loaded(self.kernel, name, image, *where, channel, lanes)
 
     def border(self, part: str | None, lanes: int) -> None:
         """Zeros into the frame of the result, by the first part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from depthdial.deploy.graph.convolution import balanced
-from depthdial.deploy.graph.images import Finish, Finisher, Image, chunks
+from depthdial.deploy.graph.images import Finish, Finisher, Image, Picked, chunks, loaded, picked
 from depthdial.deploy.graph.text import Index, Kernel, buffer, vector
 
 TOGETHER = 4
@@ -27,14 +27,8 @@ def _by_channel(k: Kernel, channels: int, lanes: int, body: Callable[[list[tuple
         body([piece])
 
 
-def _load(k: Kernel, name: str, image: Image, row: Index, column: Index, channel: Index, lanes: int) -> str:
-    x = k.sum(k.product(k.sum(column, image.left), image.channels), channel)
-    place = f"{k.index(k.sum(row, image.top))}, {k.index(x)}"
-    return k.add(f"vector.load {name}[{place}] : {buffer(*image.shape)}, {vector(lanes)}")
-
-
-def mapped(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...]) -> None:
-    """Finishes alone, from one image to another of the same size. Arguments: source, finishes, result."""
+def mapped(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...], pixels: Picked | None = None) -> None:
+    """Finishes alone, from one image, or some ``pixels`` of it, to another. Arguments: source, finishes, result."""
     lanes = k.lanes
     given = k.argument(*source.shape)
     finisher = Finisher(k, finishes, out)
@@ -43,7 +37,10 @@ def mapped(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...]) -
     def pixel(row: str, column: str) -> None:
         def body(vectors: list[tuple[Index, int]]) -> None:
             for channel, size in vectors:
-                value = _load(k, given, source, row, column, channel, size)
+                if pixels:
+                    value = picked(k, given, source, pixels, (row, column), channel, size)
+                else:
+                    value = loaded(k, given, source, row, column, channel, size)
                 finisher.store(value, row, column, channel, size)
 
         _by_channel(k, out.channels, lanes, body)
@@ -78,7 +75,7 @@ def averaged(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...])
 
         def pixel(row: str) -> Callable[[str, list[str]], list[str]]:
             def add(column: str, sums: list[str]) -> list[str]:
-                values = [_load(k, given, source, row, column, channel, size) for channel, size in vectors]
+                values = [loaded(k, given, source, row, column, channel, size) for channel, size in vectors]
                 pairs = zip(sums, values, zeros, strict=True)
                 return [k.add(f"arith.addf {total}, {value} : {kind}") for total, value, (_, kind) in pairs]
 
@@ -131,7 +128,7 @@ def pooled(
 
             def line(y: str, values: list[str]) -> list[str]:
                 def one(x: str, values: list[str]) -> list[str]:
-                    read = [_load(k, given, source, y, x, channel, size) for channel, size in vectors]
+                    read = [loaded(k, given, source, y, x, channel, size) for channel, size in vectors]
                     pairs = zip(values, read, start, strict=True)
                     return [k.add(f"arith.{combine} {old}, {new} : {kind}") for old, new, (_, kind) in pairs]
 
@@ -186,7 +183,7 @@ def normalised(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...
 
         def one(channel: str, sums: list[str]) -> list[str]:
             at = k.product(channel, lanes)
-            values = [_load(k, given, source, row, column, at, lanes) for column in columns]
+            values = [loaded(k, given, source, row, column, at, lanes) for column in columns]
             terms = [term(place, value, lanes) for place, value in enumerate(values)]
             return [k.add(f"arith.addf {old}, {new} : {kind}") for old, new in zip(sums, terms, strict=True)]
 
@@ -195,7 +192,7 @@ def normalised(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...
         for place, column in enumerate(columns):
             value = k.add(f"vector.reduction <add>, {sums[place]} fastmath<reassoc> : {kind} into f32")
             for channel, size in pieces[full:]:
-                rest = term(place, _load(k, given, source, row, column, channel, size), size)
+                rest = term(place, loaded(k, given, source, row, column, channel, size), size)
                 more = k.add(f"vector.reduction <add>, {rest} fastmath<reassoc> : {vector(size)} into f32")
                 value = k.add(f"arith.addf {value}, {more} : f32")
             found.append(value)
@@ -219,7 +216,7 @@ def normalised(k: Kernel, source: Image, out: Image, finishes: tuple[Finish, ...
 
         def write(channel: Index, size: int) -> None:
             for place, column in enumerate(columns):
-                value = _load(k, given, source, row, column, channel, size)
+                value = loaded(k, given, source, row, column, channel, size)
                 centred = k.add(f"arith.subf {value}, {spread(means[place], size)} : {vector(size)}")
                 scaled = k.add(f"arith.mulf {centred}, {spread(factors[place], size)} : {vector(size)}")
                 finisher.store(scaled, row, column, channel, size)

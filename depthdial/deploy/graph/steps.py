@@ -7,10 +7,11 @@ last for tokens. Permuting images to channels last and back, or flattening their
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
 
-from depthdial.deploy.graph.images import ACTIVATIONS, Image
+from depthdial.deploy.graph.convolution import BLOCK
+from depthdial.deploy.graph.images import ACTIVATIONS, Image, Picked
 from depthdial.deploy.graph.nodes import INPUT, Graph, Node
 from depthdial.errors import DeployError
 
@@ -60,6 +61,8 @@ class Done:
     parameter: str | None = None
     value: str | None = None
     number: float | None = None
+    picked: Picked | None = None
+    """Which pixels of the value, where it is not all of them."""
 
 
 @dataclass
@@ -106,6 +109,27 @@ def _merge_pads(graph: Graph) -> Graph:
     return graph.model_copy(update={"nodes": tuple(nodes.values())})
 
 
+def picked_of(node: Node) -> Picked:
+    """The pixels that a step of the kind ``pick`` reads."""
+    return Picked(tuple(node.attributes["start"]), tuple(node.attributes["step"]))
+
+
+def _pixels(node: Node, source: Value) -> Picked | None:
+    """The pixels that an operation keeps of a channels-first image; None if it does anything but drop pixels at even
+    distances or add channels of zeros after those that there are, in whole vectors."""
+    if node.op not in ("slice", "pad") or len(source.shape) != 4 or (source.shape[0], source.axis) != (1, 1):
+        return None
+    about = node.attributes
+    if node.op == "pad":
+        channels = not any(about["low"]) and not any((*about["high"][:1], *about["high"][2:]))
+        return Picked() if channels and source.shape[1] % BLOCK == 0 else None
+    if about["dimension"] not in (2, 3) or source.shape[1] % BLOCK:
+        return None
+    start, step = [0, 0], [1, 1]
+    start[about["dimension"] - 2], step[about["dimension"] - 2] = about["start"], about["step"]
+    return Picked((start[0], start[1]), (step[0], step[1]))
+
+
 class _Planner:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -123,7 +147,7 @@ class _Planner:
             if node.op == "constant":
                 self.values[node.name] = Value(node.shape, len(node.shape) - 1, node.name)
                 self.steps[node.name] = (number, Step(node))
-            elif not self._renamed(node) and not self._finished(number, node):
+            elif not self._renamed(node) and not self._picked(number, node) and not self._finished(number, node):
                 self._begun(number, node)
         steps = tuple(step for _, step in sorted(self.steps.values(), key=lambda pair: pair[0]))
         return Plan(steps, self.values, self._frames())
@@ -153,6 +177,26 @@ class _Planner:
         if source.axis == 1 and source.shape[0] == 1 and node.shape[:2] == source.shape[:2]:
             return 1
         return None
+
+    def _picked(self, number: int, node: Node) -> bool:
+        """Whether a node picks pixels of an image, or adds channels of zeros: one step for what does so in a row."""
+        source = node.inputs[0]
+        pixels = _pixels(node, self.values[source])
+        if pixels is None:
+            return False
+        before = self._picks(source)
+        if before:
+            del self.steps[before.name]
+            source, pixels = before.node.inputs[0], pixels.after(picked_of(before.node))
+        made = node.model_copy(update={"op": "pick", "inputs": (source,), "attributes": asdict(pixels)})
+        self.values[node.name] = Value(node.shape, 1, node.name)
+        self.steps[node.name] = (number, Step(made))
+        return True
+
+    def _picks(self, name: str) -> Step | None:
+        """The step that picks the pixels of a value, if nobody else reads it."""
+        _, step = self.steps.get(name, (0, None))
+        return step if step and step.node.op == "pick" and self.uses[name] == 1 else None
 
     def _finished(self, number: int, node: Node) -> bool:
         """Whether a node is done to the results of a step that nobody else reads."""
@@ -204,6 +248,10 @@ class _Planner:
                 return Done(kind, parameter=self.nodes[other].parameters["value"])
             return Done(op, value=other)
         constant = other in self.nodes and self.nodes[other].op == "constant"
+        picks = self._picks(other) if op == "add" and shape == value.shape and value.axis == 1 else None
+        if picks:
+            del self.steps[picks.name]
+            return Done(op, value=picks.node.inputs[0], picked=picked_of(picks.node))
         if shape == value.shape and (given.axis + len(shape) - len(given.shape) == value.axis):
             return Done(op, value=other) if not constant or given.image == value.image else None
         return None

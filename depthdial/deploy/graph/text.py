@@ -149,6 +149,13 @@ class Kernel:
         body()
         self.do("}")
 
+    def either(self, true: str, kind: str, body: Callable[[], str], otherwise: str) -> str:
+        """The value of ``body`` where ``true`` holds, another where not."""
+        result = self._name()
+        self.do(f"{result} = scf.if {true} -> ({kind}) {{")
+        self.do(f"scf.yield {body()} : {kind}\n}} else {{\nscf.yield {otherwise} : {kind}\n}}")
+        return result
+
     def text(self, name: str, parts: int) -> str:
         """The executable ``name`` with an entry of that name, run in ``parts`` that may run side by side."""
         body = "\n".join([*self.head, *self.lines])

@@ -20,7 +20,7 @@ from depthdial.deploy.graph.layouts import stored_shape
 from depthdial.deploy.graph.module import Module
 from depthdial.deploy.graph.moves import MOVES, Tensors, tensor
 from depthdial.deploy.graph.nodes import INPUT, Graph, Node
-from depthdial.deploy.graph.steps import IMAGES, Done, Plan, Step, Value, plan
+from depthdial.deploy.graph.steps import IMAGES, Done, Plan, Step, Value, picked_of, plan
 from depthdial.deploy.graph.text import Kernel
 from depthdial.deploy.graph.tiling import cut, product_tile
 from depthdial.errors import DeployError
@@ -187,7 +187,7 @@ class _Function(Tensors):
             elif done.value is not None:
                 other = self.image(done.value)
                 given.append((other.name, other.image.type))
-                finishes.append(Finish(done.kind, other.image))
+                finishes.append(Finish(done.kind, other.image, picked=done.picked))
             else:
                 finishes.append(Finish(done.kind, number=done.number))
         return tuple(finishes), given
@@ -231,7 +231,7 @@ class _Function(Tensors):
         kernel, stride = tuple(attributes.get("kernel", (1, 1))), tuple(attributes.get("stride", (1, 1)))
         # Pixels of images that have no frame are one row to a filter of 1x1: tiles then need not end with rows.
         flat = kernel == stride == (1, 1) and not source.framed and not out.framed
-        flat = flat and not any(finish.image and finish.image.framed for finish in finishes)
+        flat = flat and not any(finish.picked or (finish.image and finish.image.framed) for finish in finishes)
         c = Convolution(
             _row(source) if flat else source,
             _row(out) if flat else out,
@@ -266,6 +266,11 @@ class _Function(Tensors):
         source, out = self.image(step.node.inputs[0]).image, self.out(step)
         finishes, _ = self.finishes(step)
         self.run(step, "map", (source, out, finishes), lambda k: kernels.mapped(k, source, out, finishes), [])
+
+    def pick(self, step: Step) -> None:
+        """Some pixels of an image, with more channels of zeros."""
+        source, out, pixels = self.image(step.node.inputs[0]).image, self.out(step), picked_of(step.node)
+        self.run(step, "pick", (source, out, pixels), lambda k: kernels.mapped(k, source, out, (), pixels), [])
 
     def layer_norm(self, step: Step) -> None:
         """A norm over channels, its scale and shift the first finishes."""
@@ -371,6 +376,7 @@ KERNELS = {
     "convolution": _Function.convolution,
     "linear": _Function.convolution,
     "map": _Function.mapped,
+    "pick": _Function.pick,
     "layer_norm": _Function.layer_norm,
     "average_pool": _Function.pool,
     "max_pool": _Function.pool,
