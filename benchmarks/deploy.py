@@ -242,7 +242,7 @@ def configurations_in_turn(folder: Path, rounds: int = 21, count: int = 32, warm
     return rows
 
 
-def switching(folder: Path, rounds: int = 100, runs: int = 3) -> float:
+def switching(folder: Path, rounds: int = 300, runs: int = 3) -> float:
     """What it costs to change the configuration at every inference, as a share of not changing it.
 
     Twelve inferences, one by each configuration in turn, against the same twelve with each configuration's

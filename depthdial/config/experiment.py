@@ -95,6 +95,7 @@ class Experiment(Section):
                 )
             if network.recipe in recipes:
                 problems += [f"networks[{index}].survival: {problem}" for problem in self._survival_problems(network)]
+                problems += [f"networks[{index}].weights: {problem}" for problem in self._teacher_problems(network)]
             problems += [f"networks[{index}].weights: {problem}" for problem in self._beginning_problems(network)]
             if network.searched and network.n_units and (problem := self.search.problem(network.n_units)):
                 problems.append(f"search.{problem} (network {network.name})")
@@ -134,6 +135,13 @@ class Experiment(Section):
         if not draws and network.survival is not None:
             return [f"every step of recipe {network.recipe} is a sandwich, nothing draws by it; remove it"]
         return []
+
+    def _teacher_problems(self, network: Network) -> list[str]:
+        """Whether a network that learns from the one that it began with begins with a trained one."""
+        sandwich = self.recipe(network.name).sandwich
+        if sandwich is None or sandwich.distil != "start" or network.weights is not None:
+            return []
+        return [f"recipe {network.recipe} distils from what training began with; name weights, or give distil: true"]
 
     def _beginning_problems(self, network: Network) -> list[str]:
         """What keeps a network from beginning with the weights of the network that it names, if it names one."""

@@ -27,8 +27,9 @@ class Sandwich(Section):
     """How those are drawn: `nested` keeps the first blocks of every stage, from the smallest network's number (at least
     one) up to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2); `survival` as
     Stochastic Depth draws them, from all masks."""
-    distil: bool = True
-    """Whether all but the full network learn from its outputs instead of from the labels."""
+    distil: bool | Literal["start"] = True
+    """Whether all but the full network learn from its outputs instead of from the labels; `start`: from those of the
+    full network that training began with, whose weights stay as they were (Hinton et al. 2015)."""
 
 
 class Recipe(Section):

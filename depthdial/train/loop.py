@@ -6,6 +6,7 @@ that a resumed run draws what an uninterrupted one draws.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -96,13 +97,15 @@ def train(
     net = net.to(device)
     if recipe.channels_last:
         net = net.to(memory_format=torch.channels_last)
+    taught = recipe.sandwich is not None and recipe.sandwich.distil == "start"
+    teacher = copy.deepcopy(net) if taught else None
     optimiser = make_optimiser(net, recipe)
     history = load_checkpoint(checkpoint, net, optimiser, key)
     batches = Batches(splits[0], info, recipe, device)
     for epoch in range(len(history), recipe.epochs):
         if survival and survival.shape == "sensitivity" and epoch == recipe.epochs // 4:
             net.survival = survival_by_sensitivity(net.survival, sensitivities(net, *batches.plain(512)))
-        row = _epoch(net, optimiser, batches, recipe, seed, epoch)
+        row = _epoch(net, teacher, optimiser, batches, recipe, seed, epoch)
         if not math.isfinite(row["loss"]):
             raise FloatingPointError(f"the loss became {row['loss']} in epoch {epoch + 1}; lower the learning rate")
         accuracy = None
@@ -135,7 +138,13 @@ def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _epoch(
-    net: Dial, optimiser: torch.optim.Optimizer, batches: Batches, recipe: Recipe, seed: int, epoch: int
+    net: Dial,
+    teacher: Dial | None,
+    optimiser: torch.optim.Optimizer,
+    batches: Batches,
+    recipe: Recipe,
+    seed: int,
+    epoch: int,
 ) -> dict[str, float]:
     """One pass over the images; what it cost and the mean loss, as columns of the history."""
     generator = torch.Generator().manual_seed(stream_seed(seed, "epoch", epoch))
@@ -153,7 +162,7 @@ def _epoch(
             gates = sandwich_gates(net, recipe.sandwich, generator)
         else:
             gates = [net.draw_gates(generator)]
-        total += accumulated(net, images, labels, gates, recipe)
+        total += accumulated(net, images, labels, gates, recipe, teacher)
         optimiser.step()
         executed += gates
     return {

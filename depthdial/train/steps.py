@@ -39,17 +39,24 @@ def nested_depths(stages: Sequence[int], least: Sequence[int], generator: torch.
     ]
 
 
-def accumulated(net: Dial, images: Tensor, labels: Tensor, gates: Sequence[Sequence[bool]], recipe: Recipe) -> Tensor:
+def accumulated(
+    net: Dial,
+    images: Tensor,
+    labels: Tensor,
+    gates: Sequence[Sequence[bool]],
+    recipe: Recipe,
+    teacher: Dial | None = None,
+) -> Tensor:
     """Gradients of a mini-batch, taken in ``recipe.accumulate`` parts; returns the loss of the first network.
 
-    Several ``gates`` are a sandwich.
+    Several ``gates`` are a sandwich, which may have a ``teacher``.
     """
     parts = list(zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True))
     loss = torch.zeros((), device=labels.device)
     for inputs, targets in parts:
         share = len(targets) / len(labels)
         if len(gates) > 1:
-            loss += share * sandwich_step(net, inputs, targets, gates, recipe, share=share)
+            loss += share * sandwich_step(net, inputs, targets, gates, recipe, share=share, teacher=teacher)
         else:
             loss += share * backward(net, inputs, targets, gates[0], recipe, share=share)[0]
     return loss
@@ -63,10 +70,16 @@ def sandwich_step(
     recipe: Recipe,
     scales: Sequence[float] | None = None,
     share: float = 1.0,
+    teacher: Dial | None = None,
 ) -> Tensor:
-    """Gradients of several networks on the same images, summed; returns the loss of the first, the full one."""
+    """Gradients of several networks on the same images, summed; returns the loss of the first, the full one.
+
+    All but that one learn from the outputs of ``teacher``; without it from those of the full one, or the labels.
+    """
     assert recipe.sandwich is not None
     loss, logits = backward(net, images, labels, gates[0], recipe, scales, share)
+    if teacher is not None:
+        logits = _taught(teacher, images, recipe)
     targets = functional.softmax(logits, dim=1) if recipe.sandwich.distil else labels
     with _statistics_kept(net):
         for each in gates[1:]:
@@ -96,10 +109,26 @@ def backward(
     return loss.detach(), logits.detach()
 
 
+@torch.no_grad()
+def _taught(teacher: Dial, images: Tensor, recipe: Recipe) -> Tensor:
+    """Logits (N, classes) of a network that learns no more; like the others it normalises by the batch, whose images
+    may be smaller than those that it saw last."""
+    teacher.eval()
+    for norm in _norms(teacher):
+        norm.train()
+    with _statistics_kept(teacher), _arithmetic(recipe, images.device):
+        logits: Tensor = teacher(images).float()
+    return logits
+
+
+def _norms(net: nn.Module) -> list[_BatchNorm]:
+    return [module for module in net.modules() if isinstance(module, _BatchNorm)]
+
+
 @contextmanager
 def _statistics_kept(net: nn.Module) -> Iterator[None]:
     """BatchNorm normalises by the batch, but its running statistics stay those of the full network."""
-    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
+    norms = _norms(net)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -132,6 +132,10 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
             {"networks": [DIAL | {"weights": "c"}, CONTROL | {"weights": "d"}]},
             r"networks\[0\].weights: d would begin with its own weights; name another network",
         ),
+        (
+            {"recipes": [{"sandwich": {"distil": "start"}}]},
+            r"networks\[0\].weights: recipe fast distils from what training began with; name weights",
+        ),
         ({"networks": [DIAL | {"weights": "d"}]}, r"networks\[0\].weights: d would begin with its own weights"),
         (
             {"networks": [DIAL | {"weights": "c"}, CONTROL | {"weights": "c.pt", "recipe": "none"}]},

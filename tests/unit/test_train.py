@@ -71,6 +71,7 @@ def test_training_learns_and_is_deterministic(tmp_path: Path) -> None:
         {"survival": Survival(last=0.5)},
         {"survival": Survival(last=0.5, shape="sensitivity"), "epochs": 4},
         {"sandwich": Sandwich(every=2), "resolutions": (0.5, 1.0)},
+        {"sandwich": Sandwich(start=0, distil="start")},
         {"optimiser": "adamw", "learning_rate": 3e-3, "schedule": "cosine", "warm_up": 0.2, "accumulate": 2},
     ],
 )
@@ -216,6 +217,24 @@ def test_nested_networks_are_between_the_smallest_and_the_full_one() -> None:
     assert {each[1] for each in gates} == {(True, True, False, False) * 3}
     depths = {tuple(sum(each[2][stage : stage + 4]) for stage in (0, 4, 8)) for each in gates}
     assert depths == set(itertools.product((2, 3, 4), repeat=3))
+
+
+def test_a_dial_may_learn_from_the_network_that_it_begins_with() -> None:
+    inputs, labels = batch()
+    recipe = Recipe(sandwich=Sandwich(distil="start"))
+    teacher, net, apart = small_net(seed=1), small_net(), small_net()
+    with torch.no_grad():
+        before = teacher.eval()(inputs)
+    gates = [(True,) * 6, (True, False) * 3]
+    sandwich_step(net, inputs, labels, gates, recipe, teacher=teacher)
+    backward(apart, inputs, labels, gates[0], recipe)
+    with torch.no_grad():
+        taught = small_net(seed=1).train()(inputs).softmax(1)
+    backward(apart, inputs, taught, gates[1], recipe)
+    for p, q in zip(net.parameters(), apart.parameters(), strict=True):
+        assert p.grad is None or torch.allclose(p.grad, q.grad, atol=1e-6)
+    with torch.no_grad():
+        assert torch.equal(teacher.eval()(inputs), before)
 
 
 @pytest.mark.parametrize("distil", [True, False])
