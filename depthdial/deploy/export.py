@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from depthdial.config.deploy import Deploy
 from depthdial.data.images import load_info, load_split
 from depthdial.deploy.archive import write_archive
-from depthdial.deploy.graph.layouts import stored
+from depthdial.deploy.graph.layouts import stored, stored_norms
 from depthdial.deploy.graph.nodes import Graph, write_graph
 from depthdial.deploy.graph.trace import trace
 from depthdial.deploy.manifest import DESCRIPTION, GRAPH
@@ -124,9 +124,10 @@ def export(
             np.save(temporary / "gate" / f"input{index}.npy", value)
         for configuration in chosen.configurations:
             static = static_network(net, configuration, chosen, statistics)
-            own = normalisation_tensors(static, graph.normalised)
-            own = {f"{configuration.name}/{key}": value for key, value in own.items()}
-            write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", own)
+            kept = graph.keeping(Mask(configuration.mask))
+            own = stored_norms(normalisation_tensors(static, graph.normalised), kept)
+            archive = {configuration.name: own} if own.size else {}
+            write_archive(temporary / "batchnorm" / f"{configuration.name}.irpa", archive)
             _write_expected(static, inputs, temporary / "gate", configuration.name)
         write_json(temporary / DIGESTS, digests(temporary))
     log.info("exported %d configurations of %s", len(chosen.configurations), chosen.network)

@@ -23,7 +23,7 @@ from depthdial.deploy.core import Processor
 from depthdial.deploy.export import normalisation
 from depthdial.deploy.graph.convolution import BLOCK, Convolution, balanced, shares
 from depthdial.deploy.graph.images import Image, chunks
-from depthdial.deploy.graph.layouts import stored
+from depthdial.deploy.graph.layouts import stored, stored_norms
 from depthdial.deploy.graph.nodes import Graph, Node, read_graph, write_graph
 from depthdial.deploy.graph.text import Kernel
 from depthdial.deploy.graph.tiling import cut, needed_registers, parts_of
@@ -59,7 +59,7 @@ def computed(net: nn.Module, x: Tensor, folder: Path, target: Target = HOST) -> 
     graph, weights = trace(net, x, NONE)
     write_archive(folder / "w.irpa", {key: stored(value.numpy(), graph.weights[key]) for key, value in weights.items()})
     own = normalisation(net, graph.normalised)
-    write_archive(folder / "b.irpa", {f"c00/{key}": value for key, value in own.items()})
+    write_archive(folder / "b.irpa", {"c00": stored_norms(own, graph)} if own else {})
     module = Compiler("test", folder / "log").module(graph, {"c00": FULL}, target)
     config = iree.Config("local-sync")
     scopes = ((folder / "w.irpa", WEIGHTS_SCOPE), (folder / "b.irpa", NORMALISATION_SCOPE))

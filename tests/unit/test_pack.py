@@ -44,8 +44,7 @@ def test_what_was_chosen_is_in_one_module_over_one_copy_of_the_weights(apart: Pa
     assert [one.name for one in manifest.configurations] == ["c01", "c02"]
     assert {one.module for one in manifest.configurations} == {"configurations.vmfb"}
     assert (packed / "weights.irpa").read_bytes() == (apart / "weights.irpa").read_bytes()
-    own = {key.split("/")[0] for key in read_archive(packed / "batchnorm.irpa")}
-    assert own == {"c01", "c02"}
+    assert set(read_archive(packed / "batchnorm.irpa")) == {"c01", "c02"}
     files = {path.name for path in packed.rglob("*") if path.is_file()}
     assert "c00.0.npy" not in files
     assert module_arguments(manifest, "c02")[:4] == [

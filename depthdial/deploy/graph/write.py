@@ -16,7 +16,7 @@ from depthdial.deploy.core import Processor
 from depthdial.deploy.graph import attention, kernels
 from depthdial.deploy.graph.convolution import Convolution, Cut, convolved
 from depthdial.deploy.graph.images import PARAMETERS, Finish, Image
-from depthdial.deploy.graph.layouts import stored_shape
+from depthdial.deploy.graph.layouts import norm_places, stored_shape
 from depthdial.deploy.graph.module import Module
 from depthdial.deploy.graph.moves import MOVES, Tensors, tensor
 from depthdial.deploy.graph.nodes import INPUT, Graph, Node
@@ -82,6 +82,7 @@ class _Function(Tensors):
         self.plan: Plan = plan(graph)
         self.stored: dict[str, _Stored] = {}
         self.tensors: dict[tuple[str, int], str] = {}
+        self.norms, self.norms_size = norm_places(graph)
 
     def text(self) -> str:
         """The function: a normalised image (1, C, H, W) to logits (1, classes), float32."""
@@ -158,6 +159,14 @@ class _Function(Tensors):
         kind = f"tensor<{'x'.join(map(str, shape))}xf32>"
         return self.add(f"util.global.load {self.module.parameter(scope, key, shape)} : {kind}")
 
+    def norm(self, name: str, channels: int) -> str:
+        """Scale and shift of a BatchNorm: a part of the configuration's own tensor."""
+        whole, size = (self.norms_size,), 2 * channels
+        norms = self.parameter(self.name, whole, NORMALISATION_SCOPE)
+        start, length = (self.add(f"arith.constant {value} : index") for value in (self.norms[name], size))
+        flat = self.add(f"flow.tensor.slice {norms}[{start} for {length}] : {tensor(*whole)} -> {tensor(size)}")
+        return self.reshape(flat, tensor(size), tensor(2, channels))
+
     # Steps
 
     def _step(self, step: Step) -> None:
@@ -178,11 +187,10 @@ class _Function(Tensors):
         channels = self.value(step.node.name).image.channels
         for done in step.finishes:
             if done.parameter is not None:
-                scope, key = WEIGHTS_SCOPE, done.parameter
-                if done.kind == "affine":
-                    scope, key = NORMALISATION_SCOPE, f"{self.name}/{key}"
                 shape = (PARAMETERS[done.kind], channels)
-                given.append((self.parameter(key, shape, scope), f"tensor<{shape[0]}x{shape[1]}xf32>"))
+                own = done.kind == "affine"
+                x = self.norm(done.parameter, channels) if own else self.parameter(done.parameter, shape)
+                given.append((x, tensor(*shape)))
                 finishes.append(Finish(done.kind))
             elif done.value is not None:
                 other = self.image(done.value)
