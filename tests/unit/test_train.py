@@ -95,6 +95,15 @@ def test_a_run_cut_off_after_an_epoch_ends_with_the_same_weights(tmp_path: Path,
     assert len(calls) == len(history), "only epochs that were missing are trained"
 
 
+def test_a_teacher_costs_a_pass_of_the_full_network(tmp_path: Path) -> None:
+    (own,), (other,) = (
+        train(tmp_path, epochs=1, key=str(distil), sandwich=Sandwich(start=0, distil=distil))[1]
+        for distil in (True, "start")
+    )
+    assert other["mmacs"] - own["mmacs"] == pytest.approx(ARCH.full_macs / 1e6)
+    assert other["open_share"] == own["open_share"], "branches that learn"
+
+
 def test_training_goes_on_from_adopted_weights_but_for_those_drawn_anew(tmp_path: Path) -> None:
     started, _ = train(tmp_path, epochs=6, key="start", seed=3)
     state = {name: value.clone() for name, value in started.state_dict().items()}
