@@ -25,6 +25,7 @@ def opened(page: Path, width: int = 1300, dark: bool = False) -> Iterator[Chrome
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     try:
+        browser.set_script_timeout(300)  # axe took over 30 s on a slow machine
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

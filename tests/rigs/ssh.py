@@ -163,7 +163,7 @@ class SshDevice:
                 start_new_session=True,
                 preexec_fn=limit,
             )
-        limit_s = time.monotonic() + 10
+        limit_s = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return
@@ -224,7 +224,7 @@ class SshDevice:
         return Device.model_validate({**values, **changes})
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition holds; fail after ``seconds``."""
     limit = time.monotonic() + seconds
     while not condition():

@@ -146,14 +146,12 @@ def test_a_job_that_lives_on_without_its_node_is_not_run_beside_itself(
     lock.unlink()
     head = Run(place, f"{DIAL}/masks/shard0.parquet", *ON_SLURM, *BRIEF)
     job = slurm.running("evaluate_masks_wildcards_digits_digits_resnet20-sd_0_0")
-    wait_until("it holds its lock", lambda: lock.exists() and lock.read_text() != "", timeout_s=120)
+    wait_until("it holds its lock", lambda: lock.exists() and lock.read_text() != "")
     holder = psutil.Process(int(lock.read_text().split()[0]))
     holder.suspend()  # until Slurm has given the node up
     slurm.kill_daemon(job.node)
     wait_until(
-        "it is started again, and waits",
-        lambda: "already run by process" in slurm_logs(place, "evaluate_masks"),
-        timeout_s=240,
+        "it is started again, and waits", lambda: "already run by process" in slurm_logs(place, "evaluate_masks")
     )
     assert holder.status() == psutil.STATUS_STOPPED
     assert not (place / DIAL / "masks/shard0.parquet").exists()
@@ -178,7 +176,7 @@ def test_a_killed_head_loses_nothing_and_no_job_runs_beside_itself(
     head.kill()
     assert list((place / ".snakemake/locks").iterdir())
     again = Run(place, f"{DIAL}/masks.parquet", *ON_SLURM, *BRIEF)
-    wait_until("the job is submitted again", lambda: len(slurm.jobs(job)) > len(before), timeout_s=120)
+    wait_until("the job is submitted again", lambda: len(slurm.jobs(job)) > len(before))
     done = again.wait(600)
     assert done.code == 0, done.text
     assert "prepare_data" not in done.text
@@ -200,7 +198,7 @@ def test_a_controller_that_restarts_is_waited_for(on_slurm: Path, slurm: Cluster
     slurm.running(job)
     slurm.stop_controller()
     assert not succeeds("squeue")
-    wait_until("the job ends, unseen", (place / DIAL / "masks/shard0.parquet").exists, timeout_s=120)
+    wait_until("the job ends, unseen", (place / DIAL / "masks/shard0.parquet").exists)
     time.sleep(25)  # longer than the head waits between its first questions, so that one begins in vain
     slurm.start_controller()
     done = head.wait()
