@@ -137,11 +137,16 @@ class Experiment(Section):
         return []
 
     def _teacher_problems(self, network: Network) -> list[str]:
-        """Whether a network that learns from the one that it began with begins with a trained one."""
+        """Whether a network whose sandwiches ask the one that it began with begins with a trained one."""
         sandwich = self.recipe(network.name).sandwich
-        if sandwich is None or sandwich.distil != "start" or network.weights is not None:
+        if sandwich is None or network.weights is not None:
             return []
-        return [f"recipe {network.recipe} distils from what training began with; name weights, or give distil: true"]
+        asked = {"distil: start": sandwich.distil == "start", "draw: greedy": sandwich.draw == "greedy"}
+        return [
+            f"recipe {network.recipe} has {key}, which asks the network that training began with; name weights"
+            for key, asks in asked.items()
+            if asks
+        ]
 
     def _beginning_problems(self, network: Network) -> list[str]:
         """What keeps a network from beginning with the weights of the network that it names, if it names one."""

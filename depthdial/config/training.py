@@ -23,10 +23,11 @@ class Sandwich(Section):
     With 3 in He's networks, the first of each stage."""
     random: int = Field(default=1, ge=0)
     """Random networks per sandwich."""
-    draw: Literal["survival", "nested"] = "nested"
+    draw: Literal["survival", "nested", "greedy"] = "nested"
     """How those are drawn: `nested` keeps the first blocks of every stage, from the smallest network's number (at least
-    one) up to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2); `survival` as
-    Stochastic Depth draws them, from all masks."""
+    one) up to all of them with equal probability (the elastic depth of Cai et al. 2020, section 3.2); `greedy` gives up
+    one block after the other, each the one without which the loss of the network that training began with rises least;
+    `survival` as Stochastic Depth draws them, from all masks."""
     distil: bool | Literal["start"] = True
     """Whether all but the full network learn from its outputs instead of from the labels; `start`: from those of the
     full network that training began with, whose weights stay as they were (Hinton et al. 2015)."""

@@ -32,7 +32,7 @@ from depthdial.runs.torch_process import warn_of_emulation
 from depthdial.train.batches import Batches, stream_seed
 from depthdial.train.checkpoint import load_checkpoint, save_checkpoint
 from depthdial.train.learning_rate import learning_rate_factor
-from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
+from depthdial.train.sensitivity import greedy_order, sensitivities, survival_by_sensitivity
 from depthdial.train.steps import accumulated, sandwich_gates
 
 logger = logging.getLogger(__name__)
@@ -99,13 +99,15 @@ def train(
         net = net.to(memory_format=torch.channels_last)
     taught = recipe.sandwich is not None and recipe.sandwich.distil == "start"
     teacher = copy.deepcopy(net) if taught else None
+    batches = Batches(splits[0], info, recipe, device)
+    greedy = recipe.sandwich is not None and recipe.sandwich.draw == "greedy"
+    order = greedy_order(net, *batches.plain(512)) if greedy else ()
     optimiser = make_optimiser(net, recipe)
     history = load_checkpoint(checkpoint, net, optimiser, key)
-    batches = Batches(splits[0], info, recipe, device)
     for epoch in range(len(history), recipe.epochs):
         if survival and survival.shape == "sensitivity" and epoch == recipe.epochs // 4:
             net.survival = survival_by_sensitivity(net.survival, sensitivities(net, *batches.plain(512)))
-        row = _epoch(net, teacher, optimiser, batches, recipe, seed, epoch)
+        row = _epoch(net, teacher, order, optimiser, batches, recipe, seed, epoch)
         if not math.isfinite(row["loss"]):
             raise FloatingPointError(f"the loss became {row['loss']} in epoch {epoch + 1}; lower the learning rate")
         accuracy = None
@@ -140,6 +142,7 @@ def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _epoch(
     net: Dial,
     teacher: Dial | None,
+    order: Sequence[int],
     optimiser: torch.optim.Optimizer,
     batches: Batches,
     recipe: Recipe,
@@ -159,7 +162,7 @@ def _epoch(
         # Without gradients a closed block is left alone by the optimiser: no decay, no momentum.
         optimiser.zero_grad(set_to_none=True)
         if recipe.sandwich and progress >= recipe.sandwich.start and step % recipe.sandwich.every == 0:
-            gates = sandwich_gates(net, recipe.sandwich, generator)
+            gates = sandwich_gates(net, recipe.sandwich, generator, order)
         else:
             gates = [net.draw_gates(generator)]
         total += accumulated(net, images, labels, gates, recipe, teacher)

@@ -17,9 +17,18 @@ from depthdial.networks.dial import Dial
 from depthdial.networks.masks import Mask
 
 
-def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) -> list[tuple[bool, ...]]:
-    """Gates of the networks of one sandwich step: the full one, the smallest, random ones."""
+def sandwich_gates(
+    net: Dial, sandwich: Sandwich, generator: torch.Generator, order: Sequence[int] = ()
+) -> list[tuple[bool, ...]]:
+    """Gates of the networks of one sandwich step: the full one, the smallest, random ones.
+
+    ``order`` is that in which blocks are given up where these are drawn ``greedy``.
+    """
     n = net.description.n_units
+    if sandwich.draw == "greedy":
+        drawn = torch.randint(sandwich.smallest, n + 1, (sandwich.random,), generator=generator).tolist()
+        closed = (set(order[: n - kept]) for kept in (n, sandwich.smallest, *drawn))
+        return [tuple(index not in each for index in range(n)) for each in closed]
     kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
     smallest = tuple(index in kept for index in range(n))
     if sandwich.draw == "survival":
@@ -27,8 +36,8 @@ def sandwich_gates(net: Dial, sandwich: Sandwich, generator: torch.Generator) ->
     stages = net.description.stages
     ends = list(itertools.accumulate(stages, initial=0))
     least = [sum(smallest[start:end]) for start, end in itertools.pairwise(ends)]
-    drawn = (nested_depths(stages, least, generator) for _ in range(sandwich.random))
-    return [(True,) * n, *(Mask.nested(stages, depths).gates for depths in (least, *drawn))]
+    depths = (least, *(nested_depths(stages, least, generator) for _ in range(sandwich.random)))
+    return [(True,) * n, *(Mask.nested(stages, each).gates for each in depths)]
 
 
 def nested_depths(stages: Sequence[int], least: Sequence[int], generator: torch.Generator) -> list[int]:

@@ -134,7 +134,11 @@ def test_problems_between_fields_are_named_beside_faulty_fields() -> None:
         ),
         (
             {"recipes": [{"sandwich": {"distil": "start"}}]},
-            r"networks\[0\].weights: recipe fast distils from what training began with; name weights",
+            r"networks\[0\].weights: recipe fast has distil: start, which asks the network that training began with",
+        ),
+        (
+            {"recipes": [{"sandwich": {"draw": "greedy"}}]},
+            r"networks\[0\].weights: recipe fast has draw: greedy, which asks the network that training began with",
         ),
         ({"networks": [DIAL | {"weights": "d"}]}, r"networks\[0\].weights: d would begin with its own weights"),
         (

@@ -25,7 +25,7 @@ from depthdial.train import loop
 from depthdial.train.checkpoint import save_checkpoint
 from depthdial.train.finetune import finetune
 from depthdial.train.learning_rate import learning_rate_factor
-from depthdial.train.sensitivity import sensitivities, survival_by_sensitivity
+from depthdial.train.sensitivity import greedy_order, sensitivities, survival_by_sensitivity
 from depthdial.train.steps import accumulated, backward, sandwich_gates, sandwich_step
 
 ARCH = Architecture(8, 4, 1, 8, 3).describe()
@@ -72,6 +72,7 @@ def test_training_learns_and_is_deterministic(tmp_path: Path) -> None:
         {"survival": Survival(last=0.5, shape="sensitivity"), "epochs": 4},
         {"sandwich": Sandwich(every=2), "resolutions": (0.5, 1.0)},
         {"sandwich": Sandwich(start=0, distil="start")},
+        {"sandwich": Sandwich(start=0, draw="greedy")},
         {"optimiser": "adamw", "learning_rate": 3e-3, "schedule": "cosine", "warm_up": 0.2, "accumulate": 2},
     ],
 )
@@ -226,6 +227,26 @@ def test_nested_networks_are_between_the_smallest_and_the_full_one() -> None:
     assert {each[1] for each in gates} == {(True, True, False, False) * 3}
     depths = {tuple(sum(each[2][stage : stage + 4]) for stage in (0, 4, 8)) for each in gates}
     assert depths == set(itertools.product((2, 3, 4), repeat=3))
+
+
+def test_greedy_networks_give_up_first_what_the_network_misses_least() -> None:
+    net = small_net()
+    with torch.no_grad():
+        for block in (4, 2):  # their branches add nothing
+            net.blocks[block].bn2.weight.zero_()
+    order = greedy_order(net, *batch())
+    assert set(order[:2]) == {2, 4}
+    assert sorted(order) == list(range(6))
+    probe = copy.deepcopy(net).train()
+    for count in range(6):
+        losses = {}
+        for block in set(range(6)) - set(order[:count]):
+            gates = [index not in (*order[:count], block) for index in range(6)]
+            losses[block] = torch.nn.functional.cross_entropy(probe(batch()[0], gates), batch()[1]).item()
+        assert losses[order[count]] == min(losses.values())
+    drawn = sandwich_gates(net, Sandwich(draw="greedy", smallest=3, random=40), torch.Generator().manual_seed(0), order)
+    assert drawn[:2] == [(True,) * 6, tuple(index in order[3:] for index in range(6))]
+    assert set(drawn[2:]) == {tuple(index in order[out:] for index in range(6)) for out in range(4)}
 
 
 def test_a_dial_may_learn_from_the_network_that_it_begins_with() -> None:
