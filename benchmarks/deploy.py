@@ -214,7 +214,7 @@ def single_inferences(arguments: Sequence[str], folder: Path, about: str, count:
     return [one.real_time for one in report.benchmarks[warm_up:]]
 
 
-def configurations_in_turn(folder: Path, rounds: int = 21, count: int = 32, warm_up: int = 10) -> Json:
+def configurations_in_turn(folder: Path, rounds: int = 63, count: int = 32, warm_up: int = 10) -> Json:
     """Latency of every configuration of a bundle against its MACs; how far the worst 1 % lie above the median.
 
     By the runtime's own tool, as on devices: calls from Python would add some 20 us to each configuration. The full
