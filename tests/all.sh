@@ -7,9 +7,11 @@ mkdir -p logs
 "$python" -m pytest -m slurm >logs/slurm-tests.txt 2>&1 &
 slurm=$!
 trap 'kill "$slurm" 2>/dev/null' INT TERM
-"$python" -m pytest -m "not (slurm or gpu)"
-rest=$?
+"$python" -m pytest -n 2 -m "not (slow or ssh or slurm or aarch64 or gpu)"
+quick=$?
+"$python" -m pytest -m "(slow or ssh or aarch64) and not (slurm or gpu)"
+slow=$?
 wait "$slurm"
 slurm=$?
 cat logs/slurm-tests.txt
-exit $((rest ? rest : slurm))
+exit $((quick ? quick : slow ? slow : slurm))
