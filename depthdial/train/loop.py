@@ -85,8 +85,8 @@ def train(
     a text that says what the result depends on. The history has a row per epoch: epoch, learning_rate,
     loss, seconds, processor_seconds, side (of the images, pixels), open_share (branches executed per step,
     as a share of all; sandwich steps can exceed 1), mmacs (millions of multiply-accumulates per image and
-    step, forward only), validation_accuracy (None between validations). ``start`` are weights to begin with, but
-    for those that match ``anew``.
+    step, forward only, a teacher's pass too), validation_accuracy (None between validations). ``start`` are weights
+    to begin with, but for those that match ``anew``.
     """
     device = training_device(recipe)
     warn_of_emulation(recipe.precision, device.type)
