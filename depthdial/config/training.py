@@ -19,8 +19,8 @@ class Sandwich(Section):
     every: int = Field(default=1, ge=1)
     """From then on every so many steps is a sandwich; those between are steps of Stochastic Depth."""
     smallest: int = Field(default=3, ge=0)
-    """Blocks that the smallest network keeps, spread evenly; nested, as many in each stage, but the stage's first ones.
-    With 3 in He's networks, the first of each stage."""
+    """Blocks that the smallest network keeps, spread evenly; nested, as many in each stage, but the stage's first ones;
+    greedy, those that are given up last. With 3 in He's networks nested ones are the first of each stage."""
     random: int = Field(default=1, ge=0)
     """Random networks per sandwich."""
     draw: Literal["survival", "nested", "greedy"] = "nested"

@@ -26,8 +26,9 @@ def sandwich_gates(
     """
     n = net.description.n_units
     if sandwich.draw == "greedy":
-        drawn = torch.randint(sandwich.smallest, n + 1, (sandwich.random,), generator=generator).tolist()
-        closed = (set(order[: n - kept]) for kept in (n, sandwich.smallest, *drawn))
+        fewest = min(sandwich.smallest, n)
+        drawn = torch.randint(fewest, n + 1, (sandwich.random,), generator=generator).tolist()
+        closed = (set(order[: n - blocks]) for blocks in (n, fewest, *drawn))
         return [tuple(index not in each for index in range(n)) for each in closed]
     kept = {index * n // sandwich.smallest for index in range(sandwich.smallest)}
     smallest = tuple(index in kept for index in range(n))

@@ -247,6 +247,8 @@ def test_greedy_networks_give_up_first_what_the_network_misses_least() -> None:
     drawn = sandwich_gates(net, Sandwich(draw="greedy", smallest=3, random=40), torch.Generator().manual_seed(0), order)
     assert drawn[:2] == [(True,) * 6, tuple(index in order[3:] for index in range(6))]
     assert set(drawn[2:]) == {tuple(index in order[out:] for index in range(6)) for out in range(4)}
+    shallow = sandwich_gates(net, Sandwich(draw="greedy", smallest=9), torch.Generator(), order)
+    assert shallow == [(True,) * 6] * 3, "a network of fewer blocks than the smallest is to keep"
 
 
 def test_a_dial_may_learn_from_the_network_that_it_begins_with() -> None:
